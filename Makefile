@@ -1,0 +1,76 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The outer pip fills the environment, since Debian's python3 may come without ensurepip.
+PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+# Arguments for the program that a target ends in: make test ARGS='-k waiting'
+ARGS ?=
+
+define install
+	$(PIP) install --quiet --require-hashes --requirement $(1)
+	$(PIP) install --quiet --no-build-isolation --no-deps --editable .
+	@touch $@
+endef
+
+define debian_package
+	@command -v $(1) >/dev/null \
+		|| { $(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends $(1); } \
+		|| { echo "Please install $(1): \`make $@\` could not." >&2; exit 1; }
+endef
+
+.DEFAULT_GOAL := help
+.PHONY: help setup dev browser wrk run test check bench lock clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 14
+
+setup: $(VENV)/.setup ## Install what the server needs into .venv
+
+run: setup ## Serve on 127.0.0.1:3000
+	@$(BIN)/python -m webapp serve $(ARGS)
+
+test: dev browser check ## Check the code and run every test
+	$(BIN)/python -m pytest $(ARGS)
+
+check: dev ## Lint, formatting and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: dev wrk ## Measure how fast the server is
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+# One version of a package for every Python, so that what was tested is what runs.
+lock: LOCK := --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+	--custom-compile-command 'make lock'
+lock: ## Renew the locked versions
+	$(PYTHON) -m venv --without-pip --clear $(VENV)-lock
+	$(PYTHON) -m pip --python $(VENV)-lock/bin/python install --quiet uv
+	$(VENV)-lock/bin/uv pip compile $(LOCK) --group build --output-file requirements.lock pyproject.toml
+	$(VENV)-lock/bin/uv pip compile $(LOCK) --group dev --constraint requirements.lock \
+		--output-file requirements-dev.lock pyproject.toml
+	rm -r $(VENV)-lock
+
+clean: ## Remove what can be made again; data/ stays
+	rm -rf $(VENV) $(VENV)-lock build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -r {} +
+
+dev: $(VENV)/.dev
+
+browser:
+	$(call debian_package,chromium)
+
+wrk:
+	$(call debian_package,wrk)
+
+$(BIN)/python:
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 \
+		|| { echo "$(PYTHON) has no pip. Install it, on Debian with: apt install python3-pip" >&2; exit 1; }
+	$(PYTHON) -m venv --without-pip --clear $(VENV)
+
+$(VENV)/.setup: requirements.lock pyproject.toml $(BIN)/python
+	$(call install,requirements.lock)
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.setup
+	$(call install,requirements-dev.lock)
