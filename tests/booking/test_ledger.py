@@ -1,0 +1,181 @@
+"""The ledger: what an entry's hash is taken over, and what a chain of them shows."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from webapp.booking import decisions
+from webapp.booking.ledger import GENESIS, Entry, LedgerDamaged, canonical_bytes, commitment, seal
+from webapp.booking.state import EventState, fold
+
+AT = 1_760_000_000_000_000
+
+
+def ledger_of(event: str) -> list[Entry]:
+    """Ten entries with every kind among them: a busy day at an event with one ticket."""
+    state, entries = EventState(event), list[Entry]()
+
+    def happen(decision: decisions.Decision[Any]) -> None:
+        entries.extend(state.record(fact, AT + state.head, "guest") for fact in decision.facts)
+
+    happen(decisions.open_event(state, 1))
+    for number, guest in enumerate(("Bob", "Cleo", "Dan", "Eve")):
+        happen(decisions.book(state, guest, f"order-{number}", bytes([number] * 16)))
+    happen(decisions.cancel(state, "Bob", "He is ill"))
+    happen(decisions.resize(state, 2))
+    happen(decisions.cancel(state, "Eve"))
+    return entries
+
+
+def first_bad_entry(entries: Sequence[Entry]) -> int:
+    with pytest.raises(LedgerDamaged) as damage:
+        fold("gig", entries)
+    assert str(damage.value).startswith(f"the ledger of event 'gig' is damaged at entry {damage.value.seq}: ")
+    return damage.value.seq
+
+
+def test_canonical_bytes_are_what_a_browser_gives_too() -> None:
+    # JSON.stringify(["café/☕ \"quoted\" \\", 7, "cancelled", …]) in Node.js 18
+    assert (
+        canonical_bytes(
+            'café/☕ "quoted" \\',
+            7,
+            "cancelled",
+            1760000000123456,
+            "organiser",
+            "0f1e2d3c4b5a69788796",
+            "two\nlines,\ttab, \x01, \x7f, \u2028, 🎫",
+            None,
+        )
+        == (
+            '["café/☕ \\"quoted\\" \\\\",7,"cancelled",1760000000123456,"organiser","0f1e2d3c4b5a69788796",'
+            '"two\\nlines,\\ttab, \\u0001, \x7f, \u2028, 🎫",null]'
+        ).encode()
+    )
+
+
+def test_a_seal_is_the_hash_of_the_seal_before_and_the_canonical_bytes() -> None:
+    entry = Entry(1, "opened", AT, "organiser", None, None, "80", b"", None, None)
+    # sha256 over 32 zero bytes and ["gig",1,"opened",1760000000000000,"organiser",null,null,"80"]
+    assert seal(GENESIS, "gig", entry).hex() == "77b69b2c4c72f5c1b51db397fb2b685080db9c4be8bbbd836343226a5319b9a8"
+
+
+def test_a_commitment_is_the_hash_of_salt_and_guest() -> None:
+    assert commitment(bytes(range(16)), "Zoë") == "f44e7e93ce7a1c83bc6436e59e47dd578c9db00867095b3212e22db00e4be45b"
+
+
+def test_the_same_guest_with_another_salt_is_another_commitment() -> None:
+    assert commitment(bytes(16), "Bob") != commitment(bytes(15) + b"\x01", "Bob")
+
+
+def test_a_ledger_names_no_guest() -> None:
+    entries = ledger_of("gig")
+    public = b"".join(canonical_bytes("gig", *entry[:7]) for entry in entries)
+    assert not [entry.guest for entry in entries if entry.guest and entry.guest.encode() in public]
+
+
+def test_a_ledger_that_nobody_touched_verifies() -> None:
+    assert fold("gig", ledger_of("gig")).counts[1:5] == (2, 2, 0, 10)
+
+
+def flipped(value: object) -> Any:
+    """A value of the same type, or a first one, that differs in a bit."""
+    match value:
+        case int():
+            return value ^ 1
+        case bytes():
+            return bytes([value[0] ^ 1]) + value[1:]
+        case str():
+            return chr(ord(value[0]) ^ 1) + value[1:]
+    return "0"
+
+
+SEALED = ("seq", "kind", "at", "actor", "order_id", "reason", "detail", "hash")
+
+
+@pytest.mark.parametrize("field", SEALED)
+@pytest.mark.parametrize("index", range(10))
+def test_a_flipped_bit_shows_in_every_field_of_every_entry(index: int, field: str) -> None:
+    entries = ledger_of("gig")
+    entries[index] = entries[index]._replace(**{field: flipped(getattr(entries[index], field))})
+    assert first_bad_entry(entries) == entries[index].seq
+
+
+@pytest.mark.parametrize("field", ["guest", "salt"])
+@pytest.mark.parametrize("index", [1, 2, 3, 4])
+def test_a_booking_in_another_name_shows(index: int, field: str) -> None:
+    entries = ledger_of("gig")
+    entries[index] = entries[index]._replace(**{field: flipped(getattr(entries[index], field))})
+    assert first_bad_entry(entries) == index + 1
+
+
+@pytest.mark.parametrize("index", [5, 6, 8, 9])
+def test_a_promotion_or_cancellation_in_another_name_shows(index: int) -> None:
+    entries = ledger_of("gig")
+    entries[index] = entries[index]._replace(guest="Mallory")
+    assert first_bad_entry(entries) == index + 1
+
+
+def remove(entries: list[Entry], index: int) -> None:
+    del entries[index]
+
+
+def repeat(entries: list[Entry], index: int) -> None:
+    entries.insert(index, entries[index - 1])
+
+
+def swap(entries: list[Entry], index: int) -> None:
+    entries[index], entries[index + 1] = entries[index + 1], entries[index]
+
+
+def take_from_another_event(entries: list[Entry], index: int) -> None:
+    entries[index] = ledger_of("talk")[index]
+
+
+def insert_with_a_good_hash(entries: list[Entry], index: int) -> None:
+    """Insert an entry that is sealed to the one before it, as whoever knows the algorithm can."""
+    forged = entries[index]._replace(seq=index + 1, at=AT - 1)
+    entries.insert(index, forged._replace(hash=seal(entries[index - 1].hash, "gig", forged)))
+
+
+@pytest.mark.parametrize("index", range(1, 9))
+@pytest.mark.parametrize("tamper", [remove, repeat, swap, take_from_another_event])
+def test_what_was_removed_repeated_swapped_or_brought_in_shows(
+    tamper: Callable[[list[Entry], int], None], index: int
+) -> None:
+    entries = ledger_of("gig")
+    tamper(entries, index)
+    assert first_bad_entry(entries) == entries[index].seq
+
+
+@pytest.mark.parametrize("index", range(1, 9))
+def test_what_was_inserted_with_a_good_hash_shows_at_the_entry_behind_it(index: int) -> None:
+    entries = ledger_of("gig")
+    insert_with_a_good_hash(entries, index)
+    assert first_bad_entry(entries) == entries[index + 1].seq
+
+
+def test_a_promotion_left_out_at_the_end_shows() -> None:
+    entries = ledger_of("gig")
+    while entries[-1].kind != "promoted":
+        entries.pop()
+    entries.pop()
+    assert first_bad_entry(entries) == entries[-1].seq
+
+
+def test_an_order_without_its_row_shows() -> None:
+    entries = ledger_of("gig")
+    entries[5] = entries[5]._replace(guest=None)
+    assert first_bad_entry(entries) == 6
+
+
+def test_without_its_salt_an_order_is_not_compared_with_its_commitment() -> None:
+    assert fold("gig", [entry._replace(salt=None) for entry in ledger_of("gig")]).head == 10
+
+
+def test_an_entry_that_is_sealed_well_but_breaks_the_rules_shows() -> None:
+    entries = ledger_of("gig")[:2]
+    overtaking = Entry(3, "booked", AT, "guest", "order-9", None, commitment(bytes(16), "Dan"), b"", "Dan", bytes(16))
+    entries.append(overtaking._replace(hash=seal(entries[1].hash, "gig", overtaking)))
+    assert first_bad_entry(entries) == 3

@@ -1,0 +1,79 @@
+"""The ledger: what happened at an event, entry by entry, each sealed to the one before it by a SHA-256 hash."""
+
+import json
+from hashlib import sha256
+from typing import Final, Literal, NamedTuple
+
+Kind = Literal["opened", "resized", "booked", "joined", "promoted", "cancelled"]
+Actor = Literal["guest", "organiser"]
+
+GENESIS: Final = bytes(32)
+"""The hash that the first entry of every ledger builds on."""
+
+
+class LedgerDamaged(Exception):
+    """A ledger, or what was derived from it, is not what was written; names the first bad entry."""
+
+    def __init__(self, event_id: str, seq: int, what: str) -> None:
+        super().__init__(f"the ledger of event {event_id!r} is damaged at entry {seq}: {what}")
+        self.event_id = event_id
+        self.seq = seq
+
+
+class Fact(NamedTuple):
+    """What a decision wants recorded, before it has a number, a time and a hash."""
+
+    kind: Kind
+    order_id: str | None = None
+    guest: str | None = None
+    salt: bytes | None = None
+    detail: str | None = None
+    reason: str | None = None
+
+
+class Entry(NamedTuple):
+    """One fact in a ledger.
+
+    `guest` and `salt` are not part of it: they are personal, live in the orders table, and are handed along here.
+    """
+
+    seq: int  # 1, 2, 3, … per event
+    kind: Kind
+    at: int  # microseconds since 1970, UTC
+    actor: Actor
+    order_id: str | None  # None for opened and resized
+    reason: str | None  # an organiser's words
+    detail: str | None  # opened, resized: the capacity; booked, joined: the commitment
+    hash: bytes  # 32 bytes
+    guest: str | None
+    salt: bytes | None
+
+
+_canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def canonical_bytes(
+    event_id: str,
+    seq: int,
+    kind: str,
+    at: int,
+    actor: str,
+    order_id: str | None,
+    reason: str | None,
+    detail: str | None,
+) -> bytes:
+    """The bytes an entry's hash is taken over: a JSON array without white space, in UTF-8.
+
+    It is what `JSON.stringify` gives in a browser for the same eight values, so that anybody can check a ledger.
+    """
+    return _canonical((event_id, seq, kind, at, actor, order_id, reason, detail)).encode()
+
+
+def seal(previous: bytes, event_id: str, entry: Entry) -> bytes:
+    """The 32-byte hash of an entry that follows the one with the hash `previous`."""
+    return sha256(previous + canonical_bytes(event_id, *entry[:7])).digest()
+
+
+def commitment(salt: bytes, guest: str) -> str:
+    """What ties an order to its guest without naming him: 64 hex digits, which only the salt's holder can explain."""
+    return sha256(salt + guest.encode()).hexdigest()
