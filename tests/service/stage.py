@@ -1,0 +1,183 @@
+"""A box office on a simulated store in a seeded loop, watched at every step, and checked when all is over."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from itertools import count
+from typing import Any
+
+from tests import effort
+from tests.service.history import History
+from tests.service.seeded_loop import SeededLoop
+from tests.service.simulated_store import SimulatedStore
+from webapp.booking.decisions import Refusal
+from webapp.box_office import BoxOffice
+
+EVENTS = ("gig", "talk")
+GUESTS = ("Bob", "Cleo", "Dan")
+READS_MAX = 40
+OWN_TASKS = ("<coroutine object BoxOffice.", "<coroutine object Committer.")
+
+
+class Stage:
+    """What a scenario acts on. Its verbs return what was answered, refusals and all."""
+
+    def __init__(self, loop: SeededLoop, *, desk_idle_s: float = 600.0, give_up_at: int | None = None) -> None:
+        self.random = loop.random
+        self.store = SimulatedStore(loop.random)
+        self.history = History(self.store.ledgers)
+        self.fatal = 0  # how many times the process was told to end
+        self.victim: asyncio.Task[Any] | None = None  # is cancelled at the step `give_up_at` of its life
+        self._give_up_at = give_up_at
+        self._loop = loop
+        self._desk_idle_s = desk_idle_s
+        self._clock = count(10**15, -1)  # runs backwards, for order is never a clock's
+        self._shown: dict[str, int] = {}  # event -> the last entry that published counts have known of
+        self._complaints: list[str] = []
+        self._is_over = False
+        loop.set_exception_handler(lambda _, context: self._complaints.append(str(context)))
+        self.box_office = self._make_box_office()
+
+    async def open(self, event: str, tickets: int) -> Any:
+        call = self.history.asked("open", event, tickets)
+        return await self.history.witness(call, self.box_office.open_event(event, tickets))
+
+    async def book(self, event: str, guest: str) -> Any:
+        call = self.history.asked("book", event, guest)
+        return await self.history.witness(call, self.box_office.book(event, guest))
+
+    async def cancel(self, event: str, guest: str) -> Any:
+        call = self.history.asked("cancel", event, guest)
+        return await self.history.witness(call, self.box_office.cancel(event, guest, "organiser"))
+
+    async def resize(self, event: str, tickets: int) -> Any:
+        call = self.history.asked("resize", event, tickets)
+        return await self.history.witness(call, self.box_office.resize(event, tickets))
+
+    async def place(self, event: str, guest: str) -> Any:
+        call = self.history.asked("place", event, guest)
+        return await self.history.witness(call, self.box_office.place(event, guest))
+
+    async def status(self, event: str) -> Any:
+        call = self.history.asked("status", event)
+        return await self.history.witness(call, self.box_office.counts(event))
+
+    async def list_events(self) -> None:
+        calls = [self.history.asked("status", event) for event in EVENTS]
+        listed = {counts.event_id: counts for counts in (await self.box_office.events(100)).events}
+        for call in calls:
+            self.history.answered(call, listed.get(call.event, Refusal("event_not_found", "It is not listed")))
+
+    async def pause(self) -> None:
+        """Let a few other things happen."""
+        for _ in range(self.random.randint(0, 5)):
+            await asyncio.sleep(0)
+
+    async def all_desks_dropped(self) -> None:
+        """Wait until no event is in memory."""
+        while any(self.box_office.published(event) for event in EVENTS):
+            await self.pause()
+
+    async def restart(self) -> None:
+        """Stop the box office, and open another one on the same store."""
+        await self._stop()
+        self.box_office = self._make_box_office()
+        await self.box_office.start()
+
+    async def perform(self, scenario: "Scenario") -> None:
+        """Play a scenario in front of readers, and check everything."""
+        await self.box_office.start()
+        self._loop.watch = self._watch
+        try:
+            readers = [asyncio.create_task(self._read()) for _ in range(2)]
+            await scenario(self)
+            self._is_over = True
+            await asyncio.gather(*readers)
+            await self._stop()
+        finally:
+            self._loop.watch = lambda: None
+        assert not self._complaints, self._complaints
+        late = [call for call in self.history.calls if getattr(call.outcome, "code", "") == "outcome_unknown"]
+        assert self.fatal or not late, f"these were not answered in time: {late}"
+        self.history.check()
+
+    def _make_box_office(self) -> BoxOffice:
+        return BoxOffice(
+            self.store,
+            clock=lambda: next(self._clock),
+            randomness=self.random.randbytes,
+            on_fatal=self._die,
+            desk_idle_s=self._desk_idle_s,
+        )
+
+    def _die(self) -> None:
+        self.fatal += 1
+
+    async def _stop(self) -> None:
+        await self.box_office.stop()
+        left = [name for task in asyncio.all_tasks() if (name := str(task.get_coro())).startswith(OWN_TASKS)]
+        assert not left, f"tasks are left: {left}"
+        assert self.box_office.pending == 0, "commands are left pending"
+        for desk in self.box_office._desks.values():
+            assert not desk.pending, f"commands are left pending at {desk.event_id}"
+            assert not desk.lock.locked(), f"the lock of {desk.event_id} is held for ever"
+
+    async def _read(self) -> None:
+        for _ in range(READS_MAX):
+            if self._is_over:
+                return
+            event, guest = self.random.choice(EVENTS), self.random.choice(GUESTS)
+            match self.random.randrange(4):
+                case 0 | 1:
+                    await self.place(event, guest)
+                case 2:
+                    await self.status(event)
+                case 3:
+                    await self.list_events()
+            await self.pause()
+
+    def _watch(self) -> None:
+        """Look at what everybody may see, between any two callbacks."""
+        for event in EVENTS:
+            if shown := self.box_office.published(event):
+                assert shown in self.store.commits.get(event, []), f"shown, but not committed: {shown}"
+                assert shown.head >= self._shown.get(event, 0), f"what is shown went backwards: {shown}"
+                self._shown[event] = shown.head
+        if self.victim is not None and not self.victim.done() and self._give_up_at is not None:
+            self._give_up_at -= 1
+            if self._give_up_at == 0:
+                self.history.given_up.add(self.victim)
+                self.victim.cancel()
+
+
+Scenario = Callable[[Stage], Awaitable[object]]
+
+
+def play(scenario: Scenario, seed: int, *, desk_idle_s: float = 600.0, give_up_at: int | None = None) -> bool:
+    """Perform a scenario once, and check everything; returns whether a victim was given up."""
+
+    async def performance() -> bool:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SeededLoop)
+        stage = Stage(loop, desk_idle_s=desk_idle_s, give_up_at=give_up_at)
+        await stage.perform(scenario)
+        return bool(stage.history.given_up)
+
+    try:
+        with asyncio.Runner(loop_factory=lambda: SeededLoop(seed)) as runner:
+            return runner.run(performance())
+    except BaseException as failure:
+        failure.add_note(f"It comes again with FIRST_SEED={seed} INTERLEAVINGS=1 (gave up at step {give_up_at})")
+        raise
+
+
+def explore(scenario: Scenario, *, desk_idle_s: float = 600.0) -> None:
+    """Perform a scenario once for each seed."""
+    for seed in range(effort.FIRST_SEED, effort.FIRST_SEED + effort.INTERLEAVINGS):
+        play(scenario, seed, desk_idle_s=desk_idle_s)
+
+
+def explore_giving_up(scenario: Scenario, *, desk_idle_s: float) -> None:
+    """Perform a scenario, and cancel its victim at the first step of its life, at the second, and so on to its end."""
+    for seed in range(effort.FIRST_SEED, effort.FIRST_SEED + max(1, effort.INTERLEAVINGS // 50)):
+        steps = next(step for step in count(1) if not play(scenario, seed, desk_idle_s=desk_idle_s, give_up_at=step))
+        assert steps > 1, "the victim was never given up"

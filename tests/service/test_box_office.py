@@ -1,0 +1,617 @@
+"""The box office on a real database, sentence by sentence."""
+
+import asyncio
+import sqlite3
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from tests.service.simulated_store import SimulatedStore
+from webapp.announcements import Announcements
+from webapp.booking import decisions
+from webapp.booking.decisions import Cancellation, Decision, Placement, Refusal
+from webapp.booking.ledger import Fact, LedgerDamaged, seal
+from webapp.booking.state import Counts, EventState
+from webapp.box_office import BoxOffice
+from webapp.desk import Unavailable
+from webapp.storage.sqlite import SqliteStore
+from webapp.storage.store import Addition, StoreUnreadable
+
+
+class GatedStore:
+    """A real store whose appends wait at a gate, to look at what goes on meanwhile."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+        self.is_appending = asyncio.Event()
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def append(self, batch: Sequence[Addition]) -> None:
+        self.is_appending.set()
+        await self.gate.wait()
+        await self._store.append(batch)
+
+
+async def opened(box_office: BoxOffice) -> BoxOffice:
+    await box_office.start()
+    return box_office
+
+
+async def outcomes(asking: Sequence[Awaitable[Any]]) -> list[Any]:
+    return await asyncio.gather(*asking, return_exceptions=True)
+
+
+async def statuses(box_office: BoxOffice, event: str) -> tuple[int, int]:
+    """How many are booked, and how many wait."""
+    counts = await box_office.counts(event)
+    return counts.booked, counts.waiting
+
+
+async def until_dropped(box_office: BoxOffice, event: str) -> None:
+    while box_office.published(event):  # noqa: ASYNC110  # the housekeeping tells nobody
+        await asyncio.sleep(0)
+
+
+# Booking, cancelling, resizing
+
+
+async def test_a_rush_books_exactly_the_capacity(box_office: BoxOffice) -> None:
+    await box_office.open_event("gig", tickets=3)
+    orders = await asyncio.gather(*(box_office.book("gig", f"guest-{n}") for n in range(50)))
+    assert Counter(order.status for order in orders) == {"booked": 3, "waiting": 47}
+    assert [order.position for order in orders] == [None] * 3 + list(range(1, 48))
+    assert await statuses(box_office, "gig") == (3, 47)
+
+
+async def test_twenty_nine_cancellations_at_once_promote_in_waiting_order(box_office: BoxOffice) -> None:
+    await box_office.open_event("gig", tickets=29)
+    for number in range(60):
+        await box_office.book("gig", f"guest-{number}")
+    cancelled = await asyncio.gather(*(box_office.cancel("gig", f"guest-{n}", "organiser") for n in range(29)))
+    assert [cancellation.promoted for cancellation in cancelled] == [(f"guest-{29 + n}",) for n in range(29)]
+    assert await statuses(box_office, "gig") == (29, 2)
+
+
+async def test_the_same_guest_fifty_times_at_once_has_one_order(box_office: BoxOffice) -> None:
+    await box_office.open_event("gig", tickets=3)
+    orders = await asyncio.gather(*(box_office.book("gig", "Bob") for _ in range(50)))
+    assert len({order.order_id for order in orders}) == 1
+    assert [order.is_new for order in orders] == [True] + [False] * 49
+    assert await statuses(box_office, "gig") == (1, 0)
+
+
+async def test_opening_again_in_the_middle_of_a_rush_changes_nothing(box_office: BoxOffice) -> None:
+    await box_office.open_event("gig", tickets=3)
+    found = await outcomes(
+        [
+            box_office.open_event("gig", tickets=50) if number == 10 else box_office.book("gig", f"guest-{number}")
+            for number in range(20)
+        ]
+    )
+    refused = found.pop(10)
+    assert isinstance(refused, Refusal)
+    assert refused.code == "event_exists"
+    assert Counter(order.status for order in found) == {"booked": 3, "waiting": 16}
+    assert (await box_office.open_event("gig", tickets=3)).is_new is False
+
+
+async def test_a_raised_capacity_promotes_and_a_lowered_one_takes_nothing(box_office: BoxOffice) -> None:
+    await box_office.open_event("gig", tickets=1)
+    for guest in ("Bob", "Cleo", "Dan"):
+        await box_office.book("gig", guest)
+    assert (await box_office.resize("gig", 2)).promoted == ("Cleo",)
+    with pytest.raises(Refusal, match="2 tickets are booked"):
+        await box_office.resize("gig", 1)
+    assert await statuses(box_office, "gig") == (2, 1)
+
+
+async def test_everybody_knows_his_place(box_office: BoxOffice) -> None:
+    await box_office.open_event("gig", tickets=1)
+    placed = [await box_office.book("gig", guest) for guest in ("Bob", "Cleo", "Dan")]
+    assert [await box_office.place("gig", guest) for guest in ("Bob", "Cleo", "Dan")] == [
+        Placement(order.order_id, order.status, order.position, is_new=False) for order in placed
+    ]
+
+
+VERBS: dict[str, Callable[[BoxOffice], Awaitable[object]]] = {
+    "book": lambda box_office: box_office.book("gig", "Dan"),
+    "cancel": lambda box_office: box_office.cancel("gig", "Dan", "organiser"),
+    "resize": lambda box_office: box_office.resize("gig", 1),
+    "place": lambda box_office: box_office.place("gig", "Dan"),
+    "counts": lambda box_office: box_office.counts("gig"),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+async def test_what_was_never_opened_is_not_found_and_takes_no_memory(box_office: BoxOffice, verb: str) -> None:
+    with pytest.raises(Refusal) as refusal:
+        await VERBS[verb](box_office)
+    assert refusal.value.code == "event_not_found"
+    assert not box_office._desks
+
+
+@pytest.mark.parametrize("verb", ["cancel", "place"])
+async def test_a_stranger_has_no_order(box_office: BoxOffice, verb: str) -> None:
+    await box_office.open_event("gig", tickets=1)
+    with pytest.raises(Refusal) as refusal:
+        await VERBS[verb](box_office)
+    assert refusal.value.code == "order_not_found"
+
+
+async def test_events_are_listed_with_what_is_published(box_office: BoxOffice) -> None:
+    for event in ("gig", "talk"):
+        await box_office.open_event(event, tickets=1)
+    await box_office.book("gig", "Bob")
+    page = await box_office.events(10)
+    assert {counts.event_id: counts.booked for counts in page.events} == {"gig": 1, "talk": 0}
+    assert [await box_office.counts(counts.event_id) for counts in page.events] == page.events
+
+
+# Answers and commits
+
+
+async def test_nothing_is_shown_or_answered_before_it_is_committed(store: SqliteStore) -> None:
+    gated = GatedStore(store)
+    box_office = await opened(BoxOffice(gated))
+    await box_office.open_event("gig", tickets=1)
+    gated.gate.clear()
+    gated.is_appending.clear()
+    bob, again, cleo = (asyncio.create_task(box_office.book("gig", guest)) for guest in ("Bob", "Bob", "Cleo"))
+    await gated.is_appending.wait()
+    place = asyncio.create_task(box_office.place("gig", "Bob"))
+    for _ in range(20):
+        await asyncio.sleep(0)
+        assert await statuses(box_office, "gig") == (0, 0)
+    assert not any(task.done() for task in (bob, again, cleo, place))
+    gated.gate.set()
+    first, repeated, waiting, placed = await asyncio.gather(bob, again, cleo, place)
+    assert (first.is_new, repeated.is_new, waiting.position) == (True, False, 1)
+    assert {order.order_id for order in (first, repeated, placed)} == {first.order_id}
+    assert await statuses(box_office, "gig") == (1, 1)
+    await box_office.stop()
+
+
+async def test_who_goes_away_keeps_his_order(store: SqliteStore) -> None:
+    gated = GatedStore(store)
+    box_office = await opened(BoxOffice(gated))
+    await box_office.open_event("gig", tickets=1)
+    gated.gate.clear()
+    gated.is_appending.clear()
+    bob = asyncio.create_task(box_office.book("gig", "Bob"))
+    await gated.is_appending.wait()
+    bob.cancel()
+    await asyncio.wait([bob])
+    gated.gate.set()
+    assert (await box_office.book("gig", "Cleo")).status == "waiting"
+    assert (await box_office.place("gig", "Bob")).status == "booked"
+    await box_office.stop()
+
+
+async def test_many_commands_share_one_transaction(store: SqliteStore) -> None:
+    gated = GatedStore(store)
+    box_office = await opened(BoxOffice(gated))
+    await asyncio.gather(*(box_office.open_event(event, tickets=1) for event in ("gig", "talk")))
+    batches: list[Sequence[Addition]] = []
+
+    async def counted(batch: Sequence[Addition]) -> None:
+        batches.append(batch)
+        await store.append(batch)
+
+    gated.append = counted  # type: ignore[method-assign]
+    await asyncio.gather(*(box_office.book(event, f"guest-{n}") for n in range(100) for event in ("gig", "talk")))
+    assert len(batches) <= 2
+    assert sum(len(addition.entries) for batch in batches for addition in batch) == 200
+    await box_office.stop()
+
+
+# Failures
+
+
+async def test_a_full_disk_refuses_changes_while_reads_go_on_and_heals(
+    box_office: BoxOffice, store: SqliteStore
+) -> None:
+    await box_office.open_event("gig", tickets=1)
+    order = await box_office.book("gig", "Bob")
+    await store._writer.execute_fetchall("PRAGMA max_page_count = 1")
+    found = await outcomes([box_office.book("gig", f"guest-{number:0200}") for number in range(1_000)])
+    assert {outcome.code for outcome in found if isinstance(outcome, Unavailable)} == {"storage_unavailable"}
+    assert len(found) == 1_000
+    assert await statuses(box_office, "gig") == (1, 0)
+    assert (await box_office.place("gig", "Bob")).order_id == order.order_id
+    await store._writer.execute_fetchall("PRAGMA max_page_count = 1000000")
+    assert (await box_office.book("gig", "Cleo")).position == 1
+    assert box_office.is_open
+
+
+async def test_a_file_replaced_under_the_server_ends_it(store: SqliteStore, database: Path) -> None:
+    ends: list[str] = []
+    box_office = await opened(BoxOffice(store, on_fatal=lambda: ends.append("the end")))
+    await box_office.open_event("gig", tickets=1)
+    database.unlink()
+    with pytest.raises(Unavailable) as unknown:
+        await box_office.book("gig", "Bob")
+    assert unknown.value.code == "outcome_unknown"
+    with pytest.raises(Unavailable) as closed:
+        await box_office.book("gig", "Bob")
+    assert closed.value.code == "shutting_down"
+    assert (ends, box_office.is_open) == (["the end"], False)
+    await box_office.stop()
+    assert ends == ["the end"]
+
+
+async def test_a_dead_committer_ends_the_server(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = asyncio.Event()
+    box_office = await opened(BoxOffice(store, on_fatal=ended.set))
+    await box_office.open_event("gig", tickets=1)
+    monkeypatch.setattr(box_office._committer, "_decide", lambda *_: 1 / 0)
+    lost = asyncio.create_task(box_office.book("gig", "Bob"))
+    await ended.wait()
+    assert not box_office.is_open
+    with pytest.raises(Unavailable, match="restart"):
+        await lost
+    await box_office.stop()
+
+
+async def test_a_rule_that_fails_hurts_only_its_event(box_office: BoxOffice, monkeypatch: pytest.MonkeyPatch) -> None:
+    for event in ("gig", "talk"):
+        await box_office.open_event(event, tickets=1)
+
+    def forgets_to_promote(state: EventState, guest: str, reason: str | None = None) -> Decision[Cancellation]:
+        return Decision([Fact("cancelled", state.live[guest], guest)], Cancellation("", ()))
+
+    monkeypatch.setattr(decisions, "cancel", forgets_to_promote)
+    await asyncio.gather(*(box_office.book(event, guest) for event in ("gig", "talk") for guest in ("Bob", "Cleo")))
+    bug, *others = await outcomes(
+        [box_office.cancel("gig", "Bob", "organiser"), box_office.book("talk", "Dan"), box_office.book("talk", "Eve")]
+    )
+    assert isinstance(bug, AssertionError)
+    assert [order.position for order in others] == [2, 3]
+    assert (await box_office.place("gig", "Bob")).status == "booked"
+    assert (await box_office.book("gig", "Dan")).position == 2
+
+
+# Bounds
+
+
+async def test_too_many_pending_commands_are_refused_at_once(store: SqliteStore) -> None:
+    gated = GatedStore(store)
+    box_office = await opened(BoxOffice(gated, pending_max=20))
+    await asyncio.gather(box_office.open_event("gig", tickets=5), box_office.open_event("talk", tickets=5))
+    gated.gate.clear()
+    rush = [asyncio.create_task(box_office.book("gig", f"guest-{number}")) for number in range(100)]
+    await asyncio.wait(rush, return_when=asyncio.FIRST_COMPLETED)
+    others = asyncio.create_task(box_office.book("talk", "Bob"))
+    gated.gate.set()
+    found = await outcomes(rush)
+    refused = [outcome for outcome in found if isinstance(outcome, Unavailable)]
+    assert {(outcome.code, outcome.retry_after_s > 0) for outcome in refused} == {("overloaded", True)}
+    assert await statuses(box_office, "gig") == (5, 100 - len(refused) - 5)
+    assert len(refused) >= 80
+    assert (await others).status == "booked"  # a crowd at one event takes no room from another
+    assert (await box_office.book("gig", "late")).is_new
+    await box_office.stop()
+
+
+async def test_all_events_together_are_bounded(store: SqliteStore) -> None:
+    gated = GatedStore(store)
+    box_office = await opened(BoxOffice(gated, pending_max=20))
+    events = [f"event-{number}" for number in range(10)]
+    await asyncio.gather(*(box_office.open_event(event, tickets=5) for event in events))
+    gated.gate.clear()
+    rush = [asyncio.create_task(box_office.book(event, f"guest-{n}")) for n in range(9) for event in events]
+    await asyncio.wait(rush, return_when=asyncio.FIRST_COMPLETED)
+    assert box_office.pending <= 20
+    gated.gate.set()
+    found = await outcomes(rush)
+    assert sum(not isinstance(outcome, Unavailable) for outcome in found) >= 20
+    assert box_office.pending == 0
+    await box_office.stop()
+
+
+async def test_promoting_many_lets_the_loop_run_meanwhile() -> None:
+    waiting = 100_000
+    store = SimulatedStore(Random(1), pauses_max=0, entries_per_chunk=1_000)
+    state = EventState("gig")
+    entries = [state.record(Fact("opened", detail="0"), 0, "organiser")]
+    for number in range(waiting):
+        decision = decisions.book(state, f"guest-{number}", f"order-{number}", b"")
+        entries += [state.record(fact, 0, "guest") for fact in decision.facts]
+    await store.append([Addition(state.counts, entries)])
+    box_office = await opened(BoxOffice(store))
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while store.appends < 2:
+            await asyncio.sleep(0)
+            turns += 1
+
+    counting = asyncio.create_task(count_turns())
+    assert len((await box_office.resize("gig", waiting)).promoted) == waiting
+    await counting
+    assert turns >= waiting / 1_000
+    await box_office.stop()
+
+
+# Memory
+
+
+async def test_an_idle_desk_is_dropped_and_folded_again(store: SqliteStore) -> None:
+    box_office = await opened(BoxOffice(store, desk_idle_s=0.0))
+    await box_office.open_event("gig", tickets=1)
+    order = await box_office.book("gig", "Bob")
+    await until_dropped(box_office, "gig")
+    assert await statuses(box_office, "gig") == (1, 0)
+    assert (await box_office.place("gig", "Bob")).order_id == order.order_id
+    assert (await box_office.book("gig", "Cleo")).position == 1
+    await box_office.stop()
+
+
+async def test_a_desk_that_is_used_stays(store: SqliteStore) -> None:
+    box_office = await opened(BoxOffice(store, desk_idle_s=1e9))
+    await box_office.open_event("gig", tickets=1)
+    box_office._drop_idle_desks()
+    assert box_office.published("gig")
+    await box_office.stop()
+
+
+async def test_no_more_desks_are_kept_than_may_be(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webapp.box_office.DESKS_MAX", 10)
+    box_office = await opened(BoxOffice(store))
+    for number in range(30):
+        await box_office.open_event(f"event-{number}", tickets=1)
+    assert len(box_office._desks) <= 11
+    assert box_office.published("event-29")
+    assert not box_office.published("event-0")
+    assert (await box_office.book("event-0", "Bob")).status == "booked"
+    await box_office.stop()
+
+
+# Life
+
+
+async def test_a_restart_gives_the_same_counts_places_and_ledger(database: Path) -> None:
+    seen = list[tuple[Counts, list[Placement]]]()
+    for _ in range(2):
+        store = await SqliteStore.open(database)
+        box_office = await opened(BoxOffice(store))
+        if not seen:
+            await box_office.open_event("gig", tickets=1)
+            for guest in ("Bob", "Cleo", "Dan"):
+                await box_office.book("gig", guest)
+        places = [await box_office.place("gig", guest) for guest in ("Bob", "Cleo", "Dan")]
+        seen.append((await box_office.counts("gig"), places))
+        await box_office.stop()
+        await store.close()
+    assert seen[0] == seen[1]
+
+
+async def test_stopping_settles_what_is_pending(store: SqliteStore) -> None:
+    gated = GatedStore(store)
+    box_office = await opened(BoxOffice(gated))
+    await box_office.open_event("gig", tickets=1)
+    gated.gate.clear()
+    orders = [asyncio.create_task(box_office.book("gig", f"guest-{number}")) for number in range(10)]
+    await asyncio.sleep(0)
+    stopping = asyncio.create_task(box_office.stop())
+    await asyncio.sleep(0)
+    assert not box_office.is_open
+    with pytest.raises(Unavailable) as refused:
+        await box_office.book("gig", "late")
+    assert refused.value.code == "shutting_down"
+    gated.gate.set()
+    assert [order.is_new for order in await asyncio.gather(*orders)] == [True] * 10
+    await stopping
+    assert box_office.pending == 0
+
+
+async def test_who_asks_for_a_place_while_the_server_stops_is_answered(store: SqliteStore) -> None:
+    box_office = await opened(BoxOffice(store, desk_idle_s=0.0))
+    await box_office.open_event("gig", tickets=1)
+    await until_dropped(box_office, "gig")
+    asking = [asyncio.create_task(box_office.place("gig", "Bob")) for _ in range(3)]
+    await asyncio.sleep(0)
+    await box_office.stop()
+    found = await outcomes(asking)
+    assert {getattr(outcome, "code", "") for outcome in found} <= {"shutting_down", "order_not_found"}
+
+
+async def test_no_task_is_left_behind(store: SqliteStore) -> None:
+    before = asyncio.all_tasks()
+    box_office = await opened(BoxOffice(store))
+    await box_office.open_event("gig", tickets=1)
+    await box_office.stop()
+    assert asyncio.all_tasks() == before
+
+
+# Damage
+
+DAMAGE = {
+    "another time": ("UPDATE ledger SET at = at + 1 WHERE seq = 3", 3),
+    "another kind": ("UPDATE ledger SET kind = 'booked' WHERE seq = 3", 3),
+    "another actor": ("UPDATE ledger SET actor = 'organiser' WHERE seq = 3", 3),
+    "a reason": ("UPDATE ledger SET reason = 'none' WHERE seq = 3", 3),
+    "another commitment": ("UPDATE ledger SET detail = NULL WHERE seq = 3", 3),
+    "another hash": ("UPDATE ledger SET hash = zeroblob(32) WHERE seq = 3", 3),
+    "an order for another": (
+        "UPDATE ledger SET order_id = (SELECT order_id FROM ledger WHERE seq = 2) WHERE seq = 3",
+        3,
+    ),
+    "an entry less": ("DELETE FROM ledger WHERE seq = 3", 4),
+    "the last entry less": ("DELETE FROM ledger WHERE seq = 5", 4),
+    "no entry at all": ("DELETE FROM ledger", 0),
+    "a guest in place of another": ("UPDATE orders SET user_id = 'Finn' WHERE user_id = 'Cleo'", 3),
+    "an order that lost its row": ("DELETE FROM orders WHERE user_id = 'Cleo'", 3),
+    "a promotion by hand": ("UPDATE orders SET status = 'booked' WHERE user_id = 'Dan'", 5),
+    "a cancellation by hand": ("UPDATE orders SET status = 'cancelled' WHERE user_id = 'Dan'", 5),
+    "an order from nowhere": ("INSERT INTO orders VALUES ('new', 'gig', 'Finn', 'waiting', zeroblob(16), 0)", 5),
+    "other counts": ("UPDATE events SET waiting = 2", 5),
+    "another last hash": ("UPDATE events SET head_hash = zeroblob(32)", 5),
+}
+
+
+async def busy(box_office: BoxOffice, event: str = "gig") -> None:
+    """Five entries: it opens, Bob books, and Cleo, Dan and Eve wait."""
+    await box_office.open_event(event, tickets=1)
+    for guest in ("Bob", "Cleo", "Dan", "Eve"):
+        await box_office.book(event, guest)
+
+
+def tamper(database: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        for (trigger,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {trigger}")
+        for statement in statements:
+            connection.execute(statement)
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+async def test_nothing_is_served_from_a_damaged_ledger(database: Path, damage: str) -> None:
+    store = await SqliteStore.open(database)
+    box_office = await opened(BoxOffice(store))
+    await busy(box_office)
+    await box_office.stop()
+    await store.close()
+    statement, entry = DAMAGE[damage]
+    tamper(database, statement)
+    store = await SqliteStore.open(database)
+    box_office = BoxOffice(store)
+    with pytest.raises(LedgerDamaged, match=f"event 'gig' is damaged at entry {entry}: ") as refusal:
+        await box_office.start()
+    assert (refusal.value.event_id, refusal.value.seq) == ("gig", entry)
+    assert not box_office.is_open
+    await box_office.stop()
+    await store.close()
+
+
+async def test_a_chain_forged_from_some_entry_on_does_not_end_where_it_should(database: Path) -> None:
+    store = await SqliteStore.open(database)
+    box_office = await opened(BoxOffice(store))
+    await busy(box_office)
+    await box_office.stop()
+    entries = [entry async for chunk in store.entries("gig") for entry in chunk]
+    await store.close()
+    statements, previous = list[str](), entries[1].hash
+    for entry in entries[2:]:
+        forged = entry._replace(at=0)
+        previous = seal(previous, "gig", forged)
+        statements.append(f"UPDATE ledger SET at = 0, hash = x'{previous.hex()}' WHERE seq = {entry.seq}")  # noqa: S608
+    tamper(database, *statements)
+    store = await SqliteStore.open(database)
+    with pytest.raises(LedgerDamaged, match="at entry 5: the events table says"):
+        await BoxOffice(store).start()
+    await store.close()
+
+
+async def test_an_event_whose_ledger_is_damaged_meanwhile_is_refused_and_no_other(
+    store: SqliteStore, database: Path
+) -> None:
+    box_office = await opened(BoxOffice(store, desk_idle_s=0.0))
+    await busy(box_office)
+    await box_office.open_event("talk", tickets=1)
+    await until_dropped(box_office, "gig")
+    tamper(database, "UPDATE ledger SET at = 0 WHERE event_id = 'gig' AND seq = 3")
+    for verb in ("book", "cancel", "resize", "place"):
+        with pytest.raises(Unavailable) as refused:
+            await VERBS[verb](box_office)
+        assert refused.value.code == "ledger_damaged"
+    assert (await box_office.book("talk", "Bob")).status == "booked"
+    await box_office.stop()
+
+
+async def test_an_event_that_cannot_be_read_is_refused_until_it_can(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box_office = await opened(BoxOffice(store, desk_idle_s=0.0))
+    await busy(box_office)
+    await until_dropped(box_office, "gig")
+
+    def unreadable(event_id: str, after: int = 0) -> Any:
+        raise StoreUnreadable("the disk is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "entries", unreadable)
+        for verb in ("book", "cancel", "resize", "place"):
+            with pytest.raises(Unavailable) as refused:
+                await VERBS[verb](box_office)
+            assert refused.value.code == "storage_unavailable"
+    assert (await box_office.place("gig", "Dan")).position == 2
+    await box_office.stop()
+
+
+# Announcements
+
+
+async def test_a_subscriber_hears_of_what_is_committed(box_office: BoxOffice) -> None:
+    news = box_office.announcements
+    hearing = asyncio.create_task(news.newer_than(news.version))
+    await box_office.open_event("gig", tickets=1)
+    await hearing
+    assert news.since(0) == [await box_office.counts("gig")]
+
+
+async def test_the_latest_counts_win_and_the_latest_change_comes_last(box_office: BoxOffice) -> None:
+    await busy(box_office, "gig")
+    await busy(box_office, "talk")
+    version = box_office.announcements.version
+    assert (await box_office.cancel("gig", "Bob", "organiser")).promoted == ("Cleo",)
+    heard = box_office.announcements.since(0)
+    assert heard == [await box_office.counts("talk"), await box_office.counts("gig")]
+    assert box_office.announcements.since(version) == heard[1:]
+    assert box_office.announcements.since(box_office.announcements.version) == []
+
+
+async def test_what_changed_nothing_is_not_announced(box_office: BoxOffice) -> None:
+    await busy(box_office)
+    version = box_office.announcements.version
+    await box_office.book("gig", "Bob")
+    with pytest.raises(Refusal):
+        await box_office.cancel("gig", "Finn", "organiser")
+    assert box_office.announcements.version == version
+
+
+async def test_who_missed_a_change_need_not_wait() -> None:
+    news = Announcements()
+    news.announce([counts("gig", 1)])
+    await news.newer_than(0)
+    assert news.since(0) == [counts("gig", 1)]
+
+
+async def test_all_subscribers_are_woken_and_one_who_left_disturbs_nobody() -> None:
+    news = Announcements()
+    hearing = [asyncio.create_task(news.newer_than(0)) for _ in range(10)]
+    await asyncio.sleep(0)
+    hearing[0].cancel()
+    await asyncio.wait(hearing[:1])
+    assert not any(task.done() for task in hearing[1:])
+    news.announce([counts("gig", 1)])
+    await asyncio.gather(*hearing[1:])
+
+
+async def test_announcements_are_bounded() -> None:
+    news = Announcements(events_max=3)
+    for number in range(10):
+        news.announce([counts(f"event-{number}", 1)])
+    assert [found.event_id for found in news.since(0)] == ["event-7", "event-8", "event-9"]
+
+
+async def test_stopping_ends_every_subscription(store: SqliteStore) -> None:
+    box_office = await opened(BoxOffice(store))
+    hearing = asyncio.create_task(box_office.announcements.newer_than(0))
+    await asyncio.sleep(0)
+    await box_office.stop()
+    await hearing
+    assert box_office.announcements.closed
+
+
+def counts(event: str, head: int) -> Counts:
+    return Counts(event, 1, 0, 0, head, bytes(32))

@@ -1,0 +1,567 @@
+"""The store on a real SQLite file: what it keeps, what it refuses, and what it says when something fails."""
+
+import asyncio
+import shutil
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from webapp.booking import decisions
+from webapp.booking.ledger import Entry
+from webapp.booking.state import EventCursor, EventState
+from webapp.storage.sqlite import CERTAINLY_NOT_COMMITTED, ROWS_PER_CHUNK, SqliteStore
+from webapp.storage.store import Addition, LiveOrder, NotCommitted, OutcomeUnknown, Rejected, StoreUnreadable
+
+AT = 1_760_000_000_000_000
+SALTS = {"Bob": (1).to_bytes(16, "big"), "Cleo": (2).to_bytes(16, "big")}
+
+Row = TypeVar("Row")
+
+
+class Event:
+    """An event whose new entries, recorded by the rules, wait to be stored."""
+
+    def __init__(self, event_id: str, tickets: int) -> None:
+        self.state = EventState(event_id)
+        self.new: list[Entry] = []
+        self.orders = 0
+        self._happen(decisions.open_event(self.state, tickets))
+
+    def book(self, *guests: str) -> None:
+        for guest in guests:
+            self.orders += 1
+            order_id = f"{self.state.event_id}-{self.orders}"
+            self._happen(decisions.book(self.state, guest, order_id, self.orders.to_bytes(16, "big")))
+
+    def cancel(self, guest: str) -> None:
+        self._happen(decisions.cancel(self.state, guest, "on the phone"))
+
+    def resize(self, tickets: int) -> None:
+        self._happen(decisions.resize(self.state, tickets))
+
+    def addition(self) -> Addition:
+        """What is new, to be stored now."""
+        new, self.new = self.new, []
+        return Addition(self.state.counts, new)
+
+    def _happen(self, decision: decisions.Decision[Any]) -> None:
+        self.new += [self.state.record(fact, AT + self.state.head, "organiser") for fact in decision.facts]
+
+
+async def read(chunks: AsyncIterator[list[Row]]) -> list[Row]:
+    return [row async for chunk in chunks for row in chunk]
+
+
+@pytest.fixture
+def gig() -> Event:
+    """Bob has the only ticket, Cleo waits."""
+    event = Event("gig", tickets=1)
+    event.book("Bob", "Cleo")
+    return event
+
+
+@pytest.fixture
+def talk() -> Event:
+    return Event("talk", tickets=5)
+
+
+async def test_what_is_appended_is_read_again(store: SqliteStore, gig: Event) -> None:
+    gig.cancel("Bob")
+    gig.resize(3)
+    batch = gig.addition()
+    await store.append([batch])
+    assert await read(store.entries("gig")) == [
+        entry if entry.kind in ("booked", "joined") or entry.guest is None else entry._replace(salt=SALTS[entry.guest])
+        for entry in batch.entries
+    ]
+    assert await store.counts("gig") == gig.state.counts
+    assert await read(store.live_orders("gig")) == [LiveOrder("gig-2", "Cleo", "booked")]
+
+
+async def test_an_event_that_was_never_opened_is_nothing(store: SqliteStore) -> None:
+    assert await store.counts("gig") is None
+    assert await read(store.entries("gig")) == []
+    assert await read(store.live_orders("gig")) == []
+    assert await store.events(10) == ([], None)
+
+
+async def test_what_was_stored_is_there_after_a_restart(database: Path, gig: Event) -> None:
+    store = await SqliteStore.open(database)
+    await store.append([gig.addition()])
+    await store.close()
+    store = await SqliteStore.open(database)
+    assert await store.counts("gig") == gig.state.counts
+    assert len(await read(store.entries("gig"))) == 3
+    await store.close()
+
+
+async def test_a_long_ledger_is_read_in_chunks_and_from_anywhere(store: SqliteStore) -> None:
+    event = Event("gig", tickets=10)
+    event.book(*(f"guest-{number:05}" for number in range(2 * ROWS_PER_CHUNK)))
+    await store.append([event.addition()])
+    chunks = [len(chunk) async for chunk in store.entries("gig")]
+    assert (sum(chunks), max(chunks)) == (2 * ROWS_PER_CHUNK + 1, ROWS_PER_CHUNK)
+    assert [entry.seq for entry in await read(store.entries("gig"))] == list(range(1, sum(chunks) + 1))
+    assert [entry.seq for entry in await read(store.entries("gig", after=1_500))][:2] == [1_501, 1_502]
+    orders = await read(store.live_orders("gig"))
+    assert {order.guest: order.id for order in orders} == event.state.live
+    assert [order.status for order in orders].count("booked") == 10
+
+
+async def test_events_are_listed_newest_first_and_page_by_page(store: SqliteStore) -> None:
+    names = [f"event-{number}" for number in range(7)]  # all opened at the same instant
+    await store.append([Event(name, tickets=1).addition() for name in names])
+    pages, cursor = list[list[str]](), None
+    while not pages or cursor:
+        page = await store.events(3, cursor)
+        pages.append([counts.event_id for counts in page.events])
+        cursor = page.next
+    assert [len(page) for page in pages] == [3, 3, 1]
+    assert [name for page in pages for name in page] == names[::-1]
+    assert (await store.events(7)).next is None
+
+
+async def test_a_guest_may_book_cancel_and_book_again_in_one_batch(store: SqliteStore) -> None:
+    event = Event("gig", tickets=1)
+    event.book("Bob")
+    event.cancel("Bob")
+    event.book("Bob")
+    await store.append([event.addition()])
+    event.cancel("Bob")
+    event.book("Bob")
+    await store.append([event.addition()])
+    assert await read(store.live_orders("gig")) == [LiveOrder("gig-3", "Bob", "booked")]
+    assert [entry.kind for entry in await read(store.entries("gig"))] == [
+        "opened",
+        *["booked", "cancelled"] * 2,
+        "booked",
+    ]
+
+
+async def test_a_read_sees_all_that_was_stored_before_it_while_another_read_is_under_way(
+    store: SqliteStore, gig: Event, talk: Event
+) -> None:
+    talk.book(*(f"guest-{number}" for number in range(3 * ROWS_PER_CHUNK)))
+    await store.append([talk.addition()])
+    long_reads = [store.entries("talk"), store.live_orders("talk")]
+    for long_read in long_reads:
+        await anext(long_read)
+    await store.append([gig.addition()])
+    assert await store.counts("gig") == gig.state.counts
+    assert len(await read(store.entries("gig"))) == 3
+    assert len(await read(store.live_orders("gig"))) == 2
+    assert len((await store.events(10)).events) == 2
+
+
+async def test_a_read_that_somebody_gave_up_holds_up_no_other(store: SqliteStore, gig: Event, talk: Event) -> None:
+    talk.book(*(f"guest-{number}" for number in range(2 * ROWS_PER_CHUNK)))
+    await store.append([talk.addition()])
+    async for _ in store.entries("talk"):
+        break
+    await store.append([gig.addition()])
+    assert await store.counts("gig") == gig.state.counts
+
+
+# All or nothing
+
+
+def moved_on(talk: Event) -> Addition:
+    talk.book("Dan", "Eve")
+    addition = talk.addition()
+    return addition._replace(entries=addition.entries[1:])
+
+
+def opened_twice(talk: Event) -> Addition:
+    return Event("talk", tickets=9).addition()
+
+
+def order_of_another(talk: Event) -> Addition:
+    talk.book("Dan")
+    addition = talk.addition()
+    return addition._replace(entries=[addition.entries[0]._replace(order_id="gig-1")])
+
+
+def two_live_orders(talk: Event) -> Addition:
+    del talk.state.live["Finn"]
+    talk.book("Finn")
+    return talk.addition()
+
+
+def oversold(talk: Event) -> Addition:
+    talk.book("Dan")
+    addition = talk.addition()
+    return addition._replace(counts=addition.counts._replace(booked=6))
+
+
+def unknown_order(talk: Event) -> Addition:
+    talk.cancel("Finn")
+    addition = talk.addition()
+    return addition._replace(entries=[addition.entries[0]._replace(order_id="talk-9")])
+
+
+@pytest.mark.parametrize("wrong", [moved_on, opened_twice, order_of_another, two_live_orders, oversold, unknown_order])
+async def test_a_batch_is_stored_whole_or_not_at_all(
+    store: SqliteStore, gig: Event, talk: Event, wrong: Callable[[Event], Addition]
+) -> None:
+    talk.book("Finn")
+    await store.append([gig.addition(), talk.addition()])
+    before = await everything(store)
+    gig.cancel("Bob")
+    good, bad = gig.addition(), wrong(talk)
+    for batch in ([good, bad], [bad, good]):
+        with pytest.raises(Rejected):
+            await store.append(batch)
+        assert await everything(store) == before
+    await store.append([good])
+    assert await store.counts("gig") == gig.state.counts
+
+
+async def everything(store: SqliteStore) -> list[object]:
+    return [
+        (counts, await read(store.entries(counts.event_id)), await read(store.live_orders(counts.event_id)))
+        for counts in (await store.events(100)).events
+    ]
+
+
+# What the schema refuses, were the rules ever wrong
+
+EVENT = "INSERT INTO events VALUES ('talk', 5, 0, 0, 1, zeroblob(32), 0)"
+ENTRY = "INSERT INTO ledger VALUES ('gig', 4, 'booked', 0, 'guest', 'gig-1', NULL, NULL, zeroblob(32))"
+ORDER = "INSERT INTO orders VALUES ('new', 'gig', 'Dan', 'waiting', zeroblob(16), 0)"
+
+
+@pytest.mark.parametrize(
+    ("statement", "complaint"),
+    [
+        ("UPDATE ledger SET kind = 'joined' WHERE seq = 2", "entries never change"),
+        ("UPDATE ledger SET at = 0", "entries never change"),
+        ("UPDATE OR REPLACE ledger SET seq = 1 WHERE seq = 2", "entries never change"),
+        ("DELETE FROM ledger WHERE seq = 3", "entries are never removed"),
+        ("DELETE FROM ledger", "entries are never removed"),
+        (ENTRY.replace("4,", "3,"), "UNIQUE constraint"),
+        (ENTRY.replace("4,", "0,"), "CHECK constraint"),
+        (ENTRY.replace("'gig',", "'lost',"), "FOREIGN KEY"),
+        (ENTRY.replace("'gig-1'", "'lost'"), "FOREIGN KEY"),
+        (ENTRY.replace("'gig-1'", "NULL"), "CHECK constraint"),
+        (ENTRY.replace("booked", "resized"), "CHECK constraint"),
+        (ENTRY.replace("booked", "lost"), "CHECK constraint"),
+        (ENTRY.replace("guest", "stranger"), "CHECK constraint"),
+        (ENTRY.replace("zeroblob(32)", "zeroblob(31)"), "CHECK constraint"),
+        (ENTRY.replace("zeroblob(32)", "'text'"), "cannot store TEXT"),
+        (ENTRY.replace("0,", "'noon',"), "cannot store TEXT"),
+        (ORDER.replace("Dan", "Bob"), "UNIQUE constraint"),
+        (ORDER.replace("Dan", "Cleo"), "UNIQUE constraint"),
+        (ORDER.replace("new", "gig-1"), "UNIQUE constraint"),
+        (ORDER.replace("'gig'", "'lost'"), "FOREIGN KEY"),
+        (ORDER.replace("waiting", "lost"), "CHECK constraint"),
+        (ORDER.replace("'Dan'", "''"), "CHECK constraint"),
+        (ORDER.replace("zeroblob(16)", "zeroblob(15)"), "CHECK constraint"),
+        ("DELETE FROM orders WHERE id = 'gig-1'", "FOREIGN KEY"),
+        ("DELETE FROM events", "FOREIGN KEY"),
+        (EVENT.replace("talk", "gig"), "UNIQUE constraint"),
+        (EVENT.replace("'talk'", "''"), "CHECK constraint"),
+        (EVENT.replace("5, 0, 0", "5, 6, 0"), "CHECK constraint"),
+        (EVENT.replace("5, 0, 0", "5, -1, 0"), "CHECK constraint"),
+        (EVENT.replace("5, 0, 0", "-1, -1, 0"), "CHECK constraint"),
+        (EVENT.replace("5, 0, 0", "5, 5, -1"), "CHECK constraint"),
+        (EVENT.replace("5, 0, 0", "5, 4, 1"), "CHECK constraint"),
+        (EVENT.replace("1, zeroblob", "0, zeroblob"), "CHECK constraint"),
+        (EVENT.replace("zeroblob(32)", "zeroblob(0)"), "CHECK constraint"),
+    ],
+)
+async def test_the_schema_refuses_what_the_rules_would_never_do(
+    store: SqliteStore, database: Path, gig: Event, statement: str, complaint: str
+) -> None:
+    await store.append([gig.addition()])
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        with pytest.raises(sqlite3.IntegrityError, match=complaint):
+            connection.execute(statement)
+
+
+@pytest.mark.parametrize("statement", [EVENT, ENTRY, ORDER, ORDER.replace("zeroblob(16)", "NULL")])
+async def test_the_schema_takes_what_the_rules_do(
+    store: SqliteStore, database: Path, gig: Event, statement: str
+) -> None:
+    await store.append([gig.addition()])
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(statement)
+
+
+async def test_a_person_can_be_erased_without_touching_the_ledger(
+    store: SqliteStore, database: Path, gig: Event
+) -> None:
+    await store.append([gig.addition()])
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("UPDATE orders SET user_id = 'erased', salt = NULL WHERE user_id = 'Bob'")
+    assert [(entry.guest, entry.salt) for entry in await read(store.entries("gig"))][1] == ("erased", None)
+
+
+# When something fails
+
+
+@dataclass
+class Rig:
+    """What the store's connections do in place of what they should."""
+
+    failing: dict[str, sqlite3.Error] = field(default_factory=dict)  # a statement -> what it raises
+    is_done_all_the_same: bool = False
+    statements: list[str] = field(default_factory=list)  # everything that was run, with its parameters filled in
+
+
+@pytest.fixture
+def rig(monkeypatch: pytest.MonkeyPatch) -> Rig:
+    """Rigs every connection that is opened from now on; none of them waits for a lock."""
+    rig = Rig()
+
+    class RiggedConnection(sqlite3.Connection):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.set_trace_callback(rig.statements.append)
+
+        def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+            error = rig.failing.get(sql)
+            if error is None:
+                return super().execute(sql, parameters)
+            if rig.is_done_all_the_same:
+                super().execute(sql, parameters)
+            raise error
+
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=RiggedConnection, timeout=0))
+    return rig
+
+
+@pytest.fixture
+async def rigged_store(rig: Rig, database: Path) -> AsyncIterator[SqliteStore]:
+    store = await SqliteStore.open(database)
+    yield store
+    rig.failing = {}
+    await store.close()
+
+
+def error_with(code: int) -> sqlite3.Error:
+    error = sqlite3.OperationalError(f"injected error {code}")
+    error.sqlite_errorcode = code
+    return error
+
+
+@pytest.mark.parametrize("code", sorted(CERTAINLY_NOT_COMMITTED))
+async def test_a_commit_that_certainly_failed_changes_nothing_and_heals(
+    rigged_store: SqliteStore, rig: Rig, gig: Event, code: int
+) -> None:
+    batch = [gig.addition()]
+    rig.failing = {"COMMIT": error_with(code)}
+    for _ in range(2):
+        with pytest.raises(NotCommitted):
+            await rigged_store.append(batch)
+    rig.failing = {}
+    assert await everything(rigged_store) == []
+    await rigged_store.append(batch)
+    assert await rigged_store.counts("gig") == gig.state.counts
+
+
+@pytest.mark.parametrize("is_done_all_the_same", [True, False])
+@pytest.mark.parametrize(
+    "code",
+    [
+        sqlite3.SQLITE_ERROR,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_IOERR_FSYNC,
+        sqlite3.SQLITE_IOERR_DIR_FSYNC,
+        sqlite3.SQLITE_IOERR_SHMMAP,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_MISUSE,
+    ],
+)
+async def test_of_any_other_failed_commit_the_outcome_is_unknown(
+    rigged_store: SqliteStore, rig: Rig, gig: Event, code: int, is_done_all_the_same: bool
+) -> None:
+    rig.failing, rig.is_done_all_the_same = {"COMMIT": error_with(code)}, is_done_all_the_same
+    with pytest.raises(OutcomeUnknown):
+        await rigged_store.append([gig.addition()])
+
+
+async def test_of_a_commit_that_failed_without_a_code_the_outcome_is_unknown(
+    rigged_store: SqliteStore, rig: Rig, gig: Event
+) -> None:
+    rig.failing = {"COMMIT": sqlite3.ProgrammingError("Cannot operate on a closed database.")}
+    with pytest.raises(OutcomeUnknown):
+        await rigged_store.append([gig.addition()])
+
+
+async def test_what_cannot_be_rolled_back_is_an_unknown_outcome(
+    rigged_store: SqliteStore, rig: Rig, gig: Event
+) -> None:
+    rig.failing = {"COMMIT": error_with(sqlite3.SQLITE_FULL), "ROLLBACK": error_with(sqlite3.SQLITE_IOERR)}
+    with pytest.raises(OutcomeUnknown, match="rolled back"):
+        await rigged_store.append([gig.addition()])
+
+
+async def test_a_transaction_that_cannot_begin_changes_nothing(rigged_store: SqliteStore, rig: Rig, gig: Event) -> None:
+    batch = [gig.addition()]
+    rig.failing = {"BEGIN IMMEDIATE": error_with(sqlite3.SQLITE_IOERR)}
+    with pytest.raises(NotCommitted):
+        await rigged_store.append(batch)
+    rig.failing = {}
+    await rigged_store.append(batch)
+
+
+async def test_while_somebody_else_writes_nothing_is_changed(
+    rigged_store: SqliteStore, database: Path, gig: Event
+) -> None:
+    batch = [gig.addition()]
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(NotCommitted, match="database is locked"):
+            await rigged_store.append(batch)
+        other.execute("ROLLBACK")
+    await rigged_store.append(batch)
+    assert await rigged_store.counts("gig") == gig.state.counts
+
+
+async def test_a_full_disk_changes_nothing_and_heals(store: SqliteStore, talk: Event) -> None:
+    await store.append([talk.addition()])
+    before = await everything(store)
+    talk.book(*(f"guest-{number}" for number in range(2_000)))
+    batch = [talk.addition()]
+    await limit_size(store, 0)  # which is understood as: no larger than it is
+    for _ in range(3):
+        with pytest.raises(NotCommitted, match="full"):
+            await store.append(batch)
+        assert await everything(store) == before
+    await limit_size(store, 1_000_000)
+    await store.append(batch)
+    assert await store.counts("talk") == talk.state.counts
+
+
+async def limit_size(store: SqliteStore, pages: int) -> None:
+    await store._writer.execute_fetchall(f"PRAGMA max_page_count = {max(pages, 1)}")
+
+
+def delete(path: Path) -> None:
+    path.unlink()
+
+
+def replace_by_a_copy(path: Path) -> None:
+    shutil.copy(path, path.with_suffix(".copy"))
+    path.with_suffix(".copy").replace(path)
+
+
+def move_away(path: Path) -> None:
+    path.rename(path.with_suffix(".moved"))
+
+
+@pytest.mark.parametrize("what_happens", [delete, replace_by_a_copy, move_away])
+@pytest.mark.parametrize("ending", ["", "-wal"])
+async def test_a_file_deleted_or_replaced_under_the_server_is_noticed(
+    store: SqliteStore, database: Path, gig: Event, what_happens: Callable[[Path], None], ending: str
+) -> None:
+    await store.append([gig.addition()])
+    gig.book("Dan")
+    what_happens(database.with_name(database.name + ending))
+    with pytest.raises(OutcomeUnknown, match="deleted or replaced"):
+        await store.append([gig.addition()])
+
+
+async def test_a_damaged_file_cannot_be_read(database: Path, gig: Event) -> None:
+    gig.book(*(f"guest-{number}" for number in range(500)))
+    store = await SqliteStore.open(database)
+    await store.append([gig.addition()])
+    await store.close()
+    content = bytearray(database.read_bytes())
+    for page in range(4_096, len(content), 4_096):
+        content[page : page + 100] = bytes(100)
+    database.write_bytes(content)
+    with pytest.raises(StoreUnreadable):
+        await read_all_of_gig(database)
+
+
+async def read_all_of_gig(database: Path) -> None:
+    store = await SqliteStore.open(database)
+    try:
+        await read(store.entries("gig"))
+    finally:
+        await store.close()
+
+
+async def test_whoever_gives_up_an_append_takes_nothing_back(store: SqliteStore, gig: Event) -> None:
+    appending = asyncio.ensure_future(store.append([gig.addition()]))
+    await asyncio.sleep(0)
+    appending.cancel()
+    await asyncio.wait([appending])
+    gig.book("Dan")
+    await store.append([gig.addition()])
+    assert [entry.seq for entry in await read(store.entries("gig"))] == [1, 2, 3, 4]
+
+
+# How it is opened, and how it looks things up
+
+
+async def test_the_writer_is_as_careful_as_it_can_be(store: SqliteStore) -> None:
+    pragmas = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "mmap_size": 0}
+    found = {pragma: list(await store._writer.execute_fetchall(f"PRAGMA {pragma}")) for pragma in pragmas}
+    assert {pragma: rows[0][0] for pragma, rows in found.items() if rows} == {
+        pragma: value for pragma, value in pragmas.items() if found[pragma]
+    }
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM orders", "CREATE TABLE t (x)", "UPDATE events SET booked = 0"])
+async def test_the_reader_cannot_write(store: SqliteStore, statement: str) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        await store._reader.execute_fetchall(statement)
+
+
+async def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    threads = set(threading.enumerate())
+    with pytest.raises(StoreUnreadable):
+        await SqliteStore.open(tmp_path / "missing" / "fairlist.sqlite3")
+    assert not list(tmp_path.iterdir())
+    for thread in set(threading.enumerate()) - threads:  # it ends by itself, but needs this loop for its last words
+        await asyncio.to_thread(thread.join)
+
+
+def plans(database: Path, statements: Sequence[str]) -> Iterator[str]:
+    """Every step of every statement's plan that reads a table from end to end, or sorts."""
+    with closing(sqlite3.connect(database)) as connection:
+        for statement in statements:
+            for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}"):
+                if "SCAN" in step or "TEMP B-TREE" in step:
+                    yield f"{step}: {statement}"
+
+
+async def test_every_statement_finds_its_rows_by_an_index(
+    rigged_store: SqliteStore, rig: Rig, database: Path, gig: Event, talk: Event
+) -> None:
+    await rigged_store.append([gig.addition(), talk.addition()])
+    rig.statements.clear()
+    gig.cancel("Bob")
+    gig.book("Dan")
+    await rigged_store.append([gig.addition(), Event("party", tickets=1).addition()])
+    await read(rigged_store.entries("gig"))
+    await read(rigged_store.live_orders("gig"))
+    await rigged_store.counts("gig")
+    await rigged_store.events(1, EventCursor(AT, "talk"))
+    statements = [line for line in rig.statements if line.split()[0] in ("SELECT", "INSERT", "UPDATE", "DELETE")]
+    assert {line.split()[0] for line in statements} == {"SELECT", "INSERT", "UPDATE"}
+    assert len(statements) >= 12
+    assert list(plans(database, statements)) == []
+
+
+async def test_a_statement_without_an_index_is_caught(database: Path) -> None:
+    slow = [
+        "SELECT * FROM orders WHERE user_id = 'Bob'",
+        "SELECT id FROM events ORDER BY waiting",
+        "UPDATE orders SET status = 'cancelled' WHERE user_id = 'Bob'",
+    ]
+    assert len(list(plans(database, slow))) == 4

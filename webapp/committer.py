@@ -1,0 +1,179 @@
+"""The committer: the one task that settles what is pending at all desks, batch by batch, and never guesses.
+
+Decide, write everything in one transaction, and only then publish, answer and announce.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from webapp.announcements import Announcements
+from webapp.booking.decisions import Refusal
+from webapp.desk import Command, Desk, Settlement, Unavailable
+from webapp.storage.store import Addition, NotCommitted, Rejected, Store
+
+log = logging.getLogger(__name__)
+
+ENTRIES_PER_BATCH: Final = 1_000
+ENTRIES_PER_STRIDE: Final = 500  # recorded between two pauses of the event loop
+COMMIT_TIMEOUT_S: Final = 60.0
+
+
+class Committer:
+    """Settles commands fairly and durably; `run` is its life.
+
+    `clock` gives microseconds since 1970, UTC. `fold` is asked to fold a desk that has commands but no state, and to
+    line it up afterwards. `on_failure` is called once, when what is stored can no longer be known.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        announcements: Announcements,
+        *,
+        clock: Callable[[], int],
+        fold: Callable[[Desk], object],
+        on_failure: Callable[[], None],
+    ) -> None:
+        self.pending = 0
+        self.has_failed = False
+        self._store = store
+        self._announcements = announcements
+        self._clock = clock
+        self._fold = fold
+        self._on_failure = on_failure
+        self._line: deque[Desk] = deque()  # folded desks with pending commands, in turn
+        self._wake = asyncio.Event()
+        self._is_closing = False
+
+    def hand_in(self, desk: Desk, command: Command) -> None:
+        """Put a command behind the others at its desk."""
+        desk.pending.append(command)
+        self.pending += 1
+        if desk.state is None:
+            self._fold(desk)
+        else:
+            self.line_up(desk)
+
+    def line_up(self, desk: Desk) -> None:
+        """Let a folded desk with pending commands have its turn."""
+        if not desk.is_in_line:
+            desk.is_in_line = True
+            self._line.append(desk)
+            self._wake.set()
+
+    def turn_away(self, desk: Desk, problem: Unavailable) -> None:
+        """Answer everything that is pending at a desk with a definite no."""
+        while desk.pending:
+            future = desk.pending.popleft().future
+            self.pending -= 1
+            if not future.done():
+                future.set_exception(problem)
+        self._wake.set()
+
+    def close(self) -> None:
+        """Let `run` end once nothing is pending."""
+        self._is_closing = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Settle until closed. An exception out of it is a bug, and the end of the process."""
+        while True:
+            while not self._line:  # no await between this look and the sleep: a wake-up would be lost there
+                if self._is_closing and not self.pending:
+                    return
+                self._wake.clear()
+                await self._wake.wait()
+            await self._settle_batch()
+
+    async def _settle_batch(self) -> None:
+        settlements: list[Settlement] = []
+        room = ENTRIES_PER_BATCH
+        try:
+            for _ in range(len(self._line)):
+                if room <= 0:
+                    break
+                desk = self._line.popleft()
+                desk.is_in_line = False
+                if desk.state is None:
+                    self._fold(desk)
+                    continue
+                await desk.lock.acquire()
+                settlements.append(Settlement(desk))
+                room -= await self._decide(settlements[-1], room)
+                if desk.pending:
+                    self.line_up(desk)  # behind everybody else: a hot event starves nobody
+            for settlement in settlements:
+                if not settlement.entries:  # there is nothing to store: what it answers is committed already
+                    settlement.answer()
+            await self._store_and_answer([settlement for settlement in settlements if settlement.entries])
+        finally:
+            for settlement in settlements:
+                settlement.desk.lock.release()
+
+    async def _decide(self, settlement: Settlement, room: int) -> int:
+        """Let the rules decide a desk's pending commands until `room` entries are made; returns how many were."""
+        desk, now = settlement.desk, self._clock()
+        while desk.pending and desk.state is not None and len(settlement.entries) < room:
+            command = desk.pending.popleft()
+            self.pending -= 1
+            try:
+                decision = command.rule(desk.state)
+                for number, fact in enumerate(decision.facts, 1):
+                    settlement.entries.append(desk.state.record(fact, now, command.actor))
+                    if number % ENTRIES_PER_STRIDE == 0:
+                        await asyncio.sleep(0)
+                desk.state.require_settled()
+                settlement.answers.append((command.future, decision.answer))
+            except Refusal as refusal:
+                settlement.answers.append((command.future, refusal))
+            except Exception as bug:
+                log.exception("a rule failed at event %r: nothing of its batch is kept", desk.event_id)
+                settlement.answers.append((command.future, bug))
+                settlement.entries.clear()
+                settlement.undo(bug)
+        return len(settlement.entries)
+
+    async def _store_and_answer(self, changed: list[Settlement]) -> None:
+        try:
+            await self._append(changed)
+        except Rejected as error:
+            log.error("the database refused a batch of %d events: %s", len(changed), error)
+            if len(changed) == 1:
+                self._undo(changed)
+            else:  # one event is wrong: the others must not suffer for it
+                for settlement in changed:
+                    await self._store_and_answer([settlement])
+        except NotCommitted as error:
+            log.error("a batch was not stored: %s", error)
+            self._undo(changed)
+        except Exception as error:
+            log.critical("whether a batch was stored is not known: %s", error, exc_info=error)
+            self._fail(changed)
+        else:
+            news = [settlement.publish() for settlement in changed]
+            for settlement in changed:
+                settlement.answer()
+            self._announcements.announce(news)
+
+    async def _append(self, changed: list[Settlement]) -> None:
+        if not changed:
+            return
+        if self.has_failed:
+            raise NotCommitted("the server is about to end")
+        async with asyncio.timeout(COMMIT_TIMEOUT_S):
+            await self._store.append([Addition(settlement.counts, settlement.entries) for settlement in changed])
+
+    def _undo(self, changed: list[Settlement]) -> None:
+        refusal = Unavailable("storage_unavailable", "The order could not be stored; nothing was changed", 2)
+        for settlement in changed:
+            settlement.undo(refusal)
+
+    def _fail(self, changed: list[Settlement]) -> None:
+        self.has_failed = True
+        unknown = Unavailable("outcome_unknown", "Whether anything was changed is not known; please look again", 5)
+        for settlement in changed:
+            settlement.undo(unknown)
+        self._on_failure()
