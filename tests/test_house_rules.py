@@ -31,10 +31,14 @@ MAY_IMPORT = {
     "cli": EVERYTHING,
     "committer": {"announcements", "booking", "desk", "storage.store"},
     "desk": {"booking"},
+    "demo": {"booking", "box_office"},
+    "paths": set[str](),
     "recovery": {"booking", "storage.store"},
+    "server": EVERYTHING,
     "settings": set[str](),
     "storage": {"booking"},
-    "web": {"announcements", "booking", "box_office", "settings"},
+    "verification": {"booking", "recovery", "storage"},
+    "web": {"announcements", "booking", "box_office", "desk", "paths", "settings"},
 }
 # Without IO, clock, randomness or concurrency.
 PURE = {

@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +23,7 @@ AT = 1_760_000_000_000_000
 SALTS = {"Bob": (1).to_bytes(16, "big"), "Cleo": (2).to_bytes(16, "big")}
 
 Row = TypeVar("Row")
+OpenStore = Callable[[Path], Awaitable[SqliteStore]]
 
 
 class Event:
@@ -92,14 +93,13 @@ async def test_an_event_that_was_never_opened_is_nothing(store: SqliteStore) -> 
     assert await store.events(10) == ([], None)
 
 
-async def test_what_was_stored_is_there_after_a_restart(database: Path, gig: Event) -> None:
-    store = await SqliteStore.open(database)
+async def test_what_was_stored_is_there_after_a_restart(open_store: OpenStore, database: Path, gig: Event) -> None:
+    store = await open_store(database)
     await store.append([gig.addition()])
     await store.close()
-    store = await SqliteStore.open(database)
+    store = await open_store(database)
     assert await store.counts("gig") == gig.state.counts
     assert len(await read(store.entries("gig"))) == 3
-    await store.close()
 
 
 async def test_a_long_ledger_is_read_in_chunks_and_from_anywhere(store: SqliteStore) -> None:
@@ -474,9 +474,12 @@ async def test_a_file_deleted_or_replaced_under_the_server_is_noticed(
         await store.append([gig.addition()])
 
 
-async def test_a_damaged_file_cannot_be_read(database: Path, gig: Event) -> None:
+async def test_a_damaged_file_cannot_be_read(open_store: OpenStore, database: Path, gig: Event) -> None:
+    async def read_ledger() -> None:
+        await read((await open_store(database)).entries("gig"))
+
     gig.book(*(f"guest-{number}" for number in range(500)))
-    store = await SqliteStore.open(database)
+    store = await open_store(database)
     await store.append([gig.addition()])
     await store.close()
     content = bytearray(database.read_bytes())
@@ -484,15 +487,7 @@ async def test_a_damaged_file_cannot_be_read(database: Path, gig: Event) -> None
         content[page : page + 100] = bytes(100)
     database.write_bytes(content)
     with pytest.raises(StoreUnreadable):
-        await read_all_of_gig(database)
-
-
-async def read_all_of_gig(database: Path) -> None:
-    store = await SqliteStore.open(database)
-    try:
-        await read(store.entries("gig"))
-    finally:
-        await store.close()
+        await read_ledger()
 
 
 async def test_whoever_gives_up_an_append_takes_nothing_back(store: SqliteStore, gig: Event) -> None:

@@ -28,6 +28,8 @@ ROWS_PER_CHUNK: Final = 1_000
 CACHE_KIB: Final = 65_536
 """Pages a connection keeps in memory: guests' ids stand in random order in their index, whatever is done."""
 
+DAMAGED: Final = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB"})
+
 CERTAINLY_NOT_COMMITTED: Final = frozenset(
     {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_CONSTRAINT}
 )
@@ -286,4 +288,5 @@ def _collect_order(event_id: str, entry: Entry, placed: dict[str, list[object]],
 
 def _told(error: sqlite3.Error) -> str:
     name = getattr(error, "sqlite_errorname", None)
-    return f"{error} ({name})" if name else str(error)
+    told = f"{error} ({name})" if name else str(error)
+    return f"the file is damaged, restore a backup: {told}" if name in DAMAGED else told

@@ -1,0 +1,181 @@
+"""kill -9, at any moment and again and again on one database: what was answered stands, and nothing else does."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests import effort
+from tests.client import Connection
+from tests.reliability.crowd import Crowd, ledger, wishes
+from tests.reliability.history import Record, complaints
+from tests.server import Server
+
+CLIENTS = 16
+EVENTS = ("gig", "talk")
+GUESTS = tuple(f"guest-{number}" for number in range(40))
+TICKETS = 12
+MOMENTS = 6
+
+# What no server may do: it answers as soon as the answer before is on disk.
+ONE_BATCH_BEHIND = """
+from webapp.cli import main
+from webapp.storage.sqlite import SqliteStore
+
+append = SqliteStore.append
+held = []
+
+async def append_the_one_before(store, batch):
+    held.append(batch)
+    if len(held) > 1:
+        await append(store, held.pop(0))
+
+SqliteStore.append = append_the_one_before
+main(["serve"])
+"""
+
+
+class Load:
+    """A crowd before a server that is killed under it, round by round, on one database."""
+
+    def __init__(self, server: Server, seed: int) -> None:
+        self._server = server
+        self._chance = random.Random(seed)
+        self._crowd = Crowd(self._chance, server.token(), heard=self._heard)
+        self._answers_left = 0
+
+    def ask_until_killed(self) -> None:
+        """Ask, and kill the server behind one of the first 400 answers, while others are under way."""
+        self._answers_left = self._chance.randint(1, 400)
+        asyncio.run(self._crowd.ask(self._server, wishes(self._chance, EVENTS, GUESTS, TICKETS), CLIENTS))
+        self._server.kill()
+
+    def complaints(self) -> list[str]:
+        """What is wrong with all rounds together."""
+        return complaints(self._crowd.calls, ledgers(self._server))
+
+    def _heard(self) -> None:
+        self._answers_left -= 1
+        if self._answers_left == 0:
+            self._server.process.kill()
+
+
+def ledgers(server: Server) -> dict[str, list[Record]]:
+    """The ledgers of all events that there are."""
+    return {event: ledger(server, event) for (event,) in server.query("SELECT id FROM events")}
+
+
+def shown(server: Server) -> list[tuple[object, str]]:
+    """What is shown of the events, which names the heads of their chains."""
+    replies = [server.ask(f"GET /status/{event}") for event in EVENTS]
+    return [(reply.json, reply.headers["ETag"]) for reply in replies]
+
+
+def book_some(server: Server) -> None:
+    """Have the guests book in turn."""
+    for event in EVENTS:
+        server.as_organiser("POST /initialize", {"eventId": event, "tickets": TICKETS})
+        for guest in GUESTS:
+            server.ask("POST /book", {"eventId": event, "userId": guest})
+
+
+def test_what_was_answered_survives_kill_after_kill(tmp_path: Path) -> None:
+    with Server(tmp_path) as server:
+        load = Load(server, effort.FIRST_SEED)
+        before: dict[str, list[Record]] = {}
+        for _ in range(effort.KILLS):
+            load.ask_until_killed()
+            server.start()
+            server.verify()
+            after = ledgers(server)
+            assert {event: after[event][: len(past)] for event, past in before.items()} == before
+            before = after
+        found = load.complaints()
+        assert not found, f"{found}; something like it may come again with FIRST_SEED={effort.FIRST_SEED}"
+
+
+def test_a_server_that_answers_before_it_has_written_is_found_out(tmp_path: Path) -> None:
+    with Server(tmp_path, program=("-c", ONE_BATCH_BEHIND)) as server:
+        load = Load(server, effort.FIRST_SEED)
+        for _ in range(10):  # a round finds nothing if the last batch was written, and the next was not answered yet
+            load.ask_until_killed()
+            server.start()
+            if load.complaints():
+                return
+    raise AssertionError("nothing was found missing")
+
+
+def test_a_kill_changes_neither_counts_nor_waiting_order_nor_chain(tmp_path: Path) -> None:
+    with Server(tmp_path) as server:
+        book_some(server)
+        before = shown(server), ledgers(server)
+        server.kill()
+        server.start()
+        assert (shown(server), ledgers(server)) == before
+        promoted = [
+            server.as_organiser("POST /cancel", {"eventId": "gig", "userId": guest}).json["reassignedTo"]
+            for guest in GUESTS[:TICKETS]
+        ]
+        assert promoted == list(GUESTS[TICKETS : 2 * TICKETS])
+
+
+def test_a_kill_while_the_server_starts_or_stops_changes_nothing(tmp_path: Path) -> None:
+    with Server(tmp_path) as server:
+        book_some(server)
+        before = shown(server), ledgers(server)
+        stopping_s = duration_s(server.stop)
+        starting_s = duration_s(server.start)
+        for moment in range(1, MOMENTS + 1):
+            server.process.terminate()
+            time.sleep(stopping_s * moment / MOMENTS)
+            server.kill()
+            server.launch()
+            time.sleep(starting_s * moment / MOMENTS)
+            server.kill()
+            server.start()
+        assert (shown(server), ledgers(server)) == before
+        server.verify()
+
+
+def test_a_kill_while_the_very_first_start_makes_everything_does_no_harm(tmp_path: Path) -> None:
+    first = Server(tmp_path / "to-know-how-long-it-takes")
+    starting_s = duration_s(first.start)
+    first.kill()
+    for moment in range(1, MOMENTS + 1):
+        with_data_made_halfway = Server(tmp_path / str(moment))
+        with_data_made_halfway.launch()
+        time.sleep(starting_s * moment / MOMENTS)
+        with_data_made_halfway.kill()
+        with with_data_made_halfway as server:
+            assert server.as_organiser("POST /initialize", {"eventId": "gig", "tickets": TICKETS}).status == 200
+            server.verify()
+
+
+def test_an_order_whose_answer_the_kill_swallowed_stands_once_or_not_at_all(tmp_path: Path) -> None:
+    with Server(tmp_path) as server:
+        book_some(server)
+        for number in range(MOMENTS):
+            guest = f"late-{number}"
+            asyncio.run(send_and_kill(server, {"eventId": "gig", "userId": guest}))
+            server.start()
+            entries = [entry for entry in ledger(server, "gig") if entry.guest == guest]
+            again = server.ask("POST /book", {"eventId": "gig", "userId": guest}).json
+            assert len(entries) <= 1
+            assert ("message" in again) == bool(entries)
+        server.verify()
+
+
+async def send_and_kill(server: Server, body: dict[str, object]) -> None:
+    """Kill the server right after it has been asked, before it can be heard."""
+    connection = await Connection.open(server.port)
+    connection.send("POST /book", body)
+    await connection.writer.drain()
+    await asyncio.to_thread(server.kill)
+    await connection.close()
+
+
+def duration_s(act: Callable[[], object]) -> float:
+    started = time.monotonic()
+    act()
+    return time.monotonic() - started

@@ -1,0 +1,51 @@
+"""Pages as a test reads them: an app over a box office, and the words of a page without its markup."""
+
+import html
+import io
+import re
+from typing import Final
+
+from quart import Quart, Response
+from quart.typing import TestClientProtocol as Browser
+from werkzeug.security import generate_password_hash
+
+from webapp.app import create_app
+from webapp.box_office import BoxOffice
+from webapp.settings import Settings
+from webapp.web.auth import Gatekeeper
+from webapp.web.parts import Parts
+from webapp.web.passwords import Credentials
+from webapp.web.request_log import RequestLog
+from webapp.web.secrets import Secrets
+
+USER: Final = "ada"
+PASSWORD: Final = "correct: horse, battery"
+CREDENTIALS: Final = Credentials(USER, generate_password_hash(PASSWORD, "scrypt:1024:1:1"))
+HTMX: Final = {"HX-Request": "true"}
+
+
+def app_over(box_office: BoxOffice, **environ: str) -> Quart:
+    """The app, with sign-in as USER unless the environment says otherwise."""
+    settings = Settings.read(environ)
+    gatekeeper = Gatekeeper(
+        lambda: CREDENTIALS,
+        Secrets.derived_from(bytes(32)),
+        token_exp_s=60,
+        open_to_all=not settings.authentication,
+    )
+    return create_app(Parts(settings, box_office, gatekeeper), RequestLog(io.StringIO()))
+
+
+async def words(answer: Response) -> str:
+    """What a person reads on a page, in one line."""
+    return text_of(await answer.get_data(as_text=True))
+
+
+def text_of(markup: str) -> str:
+    """The words of some markup, in one line, titles and all."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", "", markup)).split())
+
+
+async def sign_in(browser: Browser, password: str = PASSWORD, **query: str) -> Response:
+    """Sign in as the organiser; `next` may say where to go on to."""
+    return await browser.post("/ui/sign-in", form={"user": USER, "password": password, **query})

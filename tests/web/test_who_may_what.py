@@ -1,0 +1,182 @@
+"""Who may what: every route, asked by everybody, in one table."""
+
+import io
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.client import Reply, basic
+from tests.server import PASSWORD, USER, Server
+from webapp.app import create_app
+from webapp.web.cookies import SESSION_COOKIE, Sessions
+from webapp.web.parts import Parts
+from webapp.web.passwords import PasswordFile
+from webapp.web.request_log import RequestLog
+from webapp.web.secrets import Secrets
+from webapp.web.tokens import Tokens
+
+GIG = '{"eventId":"gig","tickets":2}'
+BOB = '{"eventId":"gig","userId":"bob"}'
+MISSING = '{"eventId":"missing","userId":"bob"}'
+
+# Who is let in: everybody; the organiser by password or token; by password alone; by a session of the panel.
+ANYONE, ORGANISER, PASSWORD_ONLY, PANEL = "anyone", "organiser", "password only", "panel"
+
+# The route as the app knows it, a request to it, who is let in, and what who is let in may be answered.
+ROUTES = [
+    ("GET /", "GET /", "", ANYONE, {302}),
+    ("GET /health", "GET /health", "", ANYONE, {200}),
+    ("GET /healthz", "GET /healthz", "", ANYONE, {200}),
+    ("GET /readyz", "GET /readyz", "", ANYONE, {200}),
+    ("GET /static/<path:name>", "GET /static/app.css", "", ANYONE, {200}),
+    ("POST /initialize", "POST /initialize", GIG, ORGANISER, {200}),
+    ("POST /book", "POST /book", BOB, ANYONE, {200}),
+    ("POST /book", "POST /book", MISSING, ANYONE, {404}),
+    ("POST /cancel", "POST /cancel", BOB, ORGANISER, {200, 404}),
+    ("POST /cancel", "POST /cancel", MISSING, ORGANISER, {404}),
+    ("GET /status/<path:event_id>", "GET /status/gig", "", ANYONE, {200}),
+    ("GET /status/<path:event_id>", "GET /status/missing", "", ANYONE, {404}),
+    ("POST /auth/token", "POST /auth/token", "", PASSWORD_ONLY, {200}),
+    ("GET /ui", "GET /ui", "", ANYONE, {200}),
+    ("GET /ui/stream", "HEAD /ui/stream", "", ANYONE, {200}),
+    ("GET /ui/events/<event_slug>", "GET /ui/events/gig", "", ANYONE, {200}),
+    ("GET /ui/events/<event_slug>", "GET /ui/events/missing", "", ANYONE, {404}),
+    ("GET /ui/events/<event_slug>/stream", "HEAD /ui/events/gig/stream", "", ANYONE, {200}),
+    ("POST /ui/events/<event_slug>/orders", "POST /ui/events/gig/orders", "userId=cleo", ANYONE, {200, 303}),
+    ("POST /ui/events/<event_slug>/place", "POST /ui/events/gig/place", "userId=cleo", ANYONE, {200}),
+    ("GET /ui/sign-in", "GET /ui/sign-in", "", ANYONE, {200}),
+    ("POST /ui/sign-in", "POST /ui/sign-in", urlencode({"user": USER, "password": PASSWORD}), ANYONE, {303}),
+    ("POST /ui/sign-out", "POST /ui/sign-out", "", PANEL, {303}),
+    ("GET /ui/organise", "GET /ui/organise", "", PANEL, {200}),
+    ("POST /ui/organise/events", "POST /ui/organise/events", "eventId=gig&tickets=2", PANEL, {303}),
+    ("GET /ui/organise/events/<event_slug>", "GET /ui/organise/events/gig", "", PANEL, {200}),
+    ("GET /ui/organise/events/<event_slug>", "GET /ui/organise/events/missing", "", PANEL, {404}),
+    ("POST /ui/organise/events/<event_slug>/orders", "POST /ui/organise/events/gig/orders", "userId=dan", PANEL, {303}),
+    ("GET /ui/organise/events/<event_slug>/cancellation", "GET /ui/organise/events/gig/cancellation", "", PANEL, {303}),
+    (
+        "POST /ui/organise/events/<event_slug>/cancellation",
+        "POST /ui/organise/events/gig/cancellation",
+        "userId=dan&confirmed=yes",
+        PANEL,
+        {303, 422},
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Somebody: how he shows who he is, and what that lets him into, besides what is open to anyone."""
+
+    headers: dict[str, str]
+    let_into: frozenset[str] = frozenset()
+
+
+class House:
+    """A running server, and the means to be anybody there."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        secrets = Secrets.load_or_create(server.data_dir, None)
+        self._secrets = secrets
+        self._credentials = PasswordFile(server.data_dir, USER).credentials
+
+    def token(self, clock: Callable[[], float] = time.time, key: bytes | None = None) -> str:
+        """A token that was issued at a moment."""
+        return Tokens(key or self._secrets.jwt, self._credentials, token_exp_s=600, clock=clock).issue()
+
+    def session(self, clock: Callable[[], float] = time.time, key: bytes | None = None) -> str:
+        """The cookie of a session that began at a moment."""
+        value = Sessions(key or self._secrets.session, self._credentials, clock=clock).begun()
+        return f"{SESSION_COOKIE.name(secure=False)}={value}"
+
+
+def an_hour_ago() -> float:
+    return time.time() - 3_600
+
+
+PEOPLE: dict[str, Callable[[House], Asking]] = {
+    "Dan, who shows nothing": lambda _: Asking({}),
+    "Dan, with a wrong password": lambda _: Asking({"Authorization": basic(USER, "a guess")}),
+    "Dan, with another user's name": lambda _: Asking({"Authorization": basic("dan", PASSWORD)}),
+    "Dan, with rubbish": lambda _: Asking({"Authorization": "Basic %%%"}),
+    "Dan, with a token of his own making": lambda house: Asking(
+        {"Authorization": f"Bearer {house.token(key=b'd' * 32)}"}
+    ),
+    "Dan, with a tampered token": lambda house: Asking({"Authorization": f"Bearer {house.token()[:-4]}AAAA"}),
+    "Dan, with a session as a token": lambda house: Asking(
+        {"Authorization": f"Bearer {house.session().partition('=')[2]}"}
+    ),
+    "Dan, with a session of his own making": lambda house: Asking({"Cookie": house.session(key=b"d" * 32)}),
+    "Dan, with a token as a session": lambda house: Asking({"Cookie": f"fairlist-session={house.token()}"}),
+    "Ada, with an expired token": lambda house: Asking({"Authorization": f"Bearer {house.token(an_hour_ago)}"}),
+    "Ada, with an expired session": lambda house: Asking({"Cookie": house.session(an_hour_ago)}),
+    "Ada, with her password": lambda _: Asking(
+        {"Authorization": basic(USER, PASSWORD)}, frozenset({ORGANISER, PASSWORD_ONLY})
+    ),
+    "Ada, with a token": lambda house: Asking({"Authorization": f"Bearer {house.token()}"}, frozenset({ORGANISER})),
+    "Ada, with a session": lambda house: Asking({"Cookie": house.session()}, frozenset({PANEL})),
+}
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with Server(tmp_path_factory.mktemp("who-may-what")) as server:
+        assert server.as_organiser("POST /initialize", {"eventId": "gig", "tickets": 2}).status == 200
+        yield House(server)
+
+
+def is_turned_away(reply: Reply, who: str) -> bool:
+    """Whether the reply is the refusal that is due: 401 for programs, the way to the sign-in for people."""
+    if who == PANEL:
+        return reply.status == 303 and reply.headers["Location"].startswith("/ui/sign-in?next=")
+    return reply.status == 401 and reply.code == "not_authenticated"
+
+
+@pytest.mark.parametrize("person", PEOPLE)
+def test_everybody_may_what_the_table_says_and_nothing_else(house: House, person: str) -> None:
+    wrong = []
+    for number, (_, request, body, who, answers) in enumerate(ROUTES):
+        asking = PEOPLE[person](house)
+        media_type = "application/json" if body.startswith("{") else "application/x-www-form-urlencoded"
+        headers = {**asking.headers, "Content-Type": media_type} if body else asking.headers
+        # Everybody comes from an address of his own, or the limiter would turn guesses away before anybody else does.
+        reply = house.server.ask(
+            request, body.encode() or None, headers, f"127.0.{list(PEOPLE).index(person)}.{number + 2}"
+        )
+        is_let_in = who == ANYONE or who in asking.let_into
+        if is_let_in and (reply.status not in answers or is_turned_away(reply, who)):
+            wrong.append(f"{request}: {reply.status} instead of {answers}")
+        if not is_let_in and not is_turned_away(reply, who):
+            wrong.append(f"{request}: {reply.status}, but {person} must be turned away")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_table_names_every_route_of_the_app() -> None:
+    app = create_app(cast(Parts, None), RequestLog(io.StringIO()))
+    routes = {
+        f"{method} {rule.rule}"
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert routes == {route for route, *_ in ROUTES}
+
+
+def test_a_token_and_a_session_end_when_the_password_changes(tmp_path: Path) -> None:
+    with Server(tmp_path) as server:
+        house = House(server)
+        bearer = {"Authorization": f"Bearer {house.token()}"}
+        session = {"Cookie": house.session()}
+        assert (
+            server.ask("POST /initialize", GIG.encode(), {**bearer, "Content-Type": "application/json"}).status == 200
+        )
+        assert server.ask("GET /ui/organise", None, session).status == 200
+        PasswordFile.load_or_create(server.data_dir, USER, "another password")
+        assert (
+            server.ask("POST /initialize", GIG.encode(), {**bearer, "Content-Type": "application/json"}).status == 401
+        )
+        assert server.ask("GET /ui/organise", None, session).status == 303

@@ -1,0 +1,5 @@
+"""`python -m webapp` is `fairlist`."""
+
+from webapp.cli import main
+
+main()

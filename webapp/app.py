@@ -1,0 +1,117 @@
+"""The one place that puts the parts together."""
+
+import asyncio
+import logging
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from quart import Quart
+
+from webapp.box_office import BoxOffice
+from webapp.demo import run_demo
+from webapp.paths import SCHEMA
+from webapp.settings import Settings
+from webapp.storage.lock import DatabaseLock
+from webapp.storage.migrator import load_migrations, migrate
+from webapp.storage.sqlite import SqliteStore
+from webapp.web import guard, problems
+from webapp.web.assets import assets
+from webapp.web.auth import Gatekeeper
+from webapp.web.connection import Connection
+from webapp.web.contract import contract
+from webapp.web.guest import guest
+from webapp.web.health import health
+from webapp.web.live import live
+from webapp.web.organiser import organiser
+from webapp.web.parsing import BODY_BYTES_MAX
+from webapp.web.parts import NAME, Parts
+from webapp.web.request_log import RequestLog
+
+log = logging.getLogger(__name__)
+
+BODY_TIMEOUT_S = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server's application with everything behind it open; the password if one was generated just now."""
+
+    app: Quart
+    box_office: BoxOffice
+    generated_password: str | None
+
+
+@asynccontextmanager
+async def running(settings: Settings, on_fatal: Callable[[], None]) -> AsyncIterator[Running]:
+    """Everything from the data folder to the pages, opened in order and closed in the opposite one.
+
+    `on_fatal` is called when the process must end because what is stored can no longer be known.
+
+    Raises DatabaseLocked, MigrationRefused, LedgerDamaged, StoreUnreadable, SecretUnusable,
+    PasswordUnusable, OSError.
+    """
+    async with AsyncExitStack() as opened:
+        data_dir, database = opened.enter_context(_home(settings))
+        opened.enter_context(DatabaseLock(database))
+        migrated = await asyncio.to_thread(migrate, database, load_migrations(SCHEMA / "sqlite"))
+        for migration in migrated.applied:
+            log.info("migrated the database: %s", migration.name)
+        store = await SqliteStore.open(database)
+        opened.push_async_callback(store.close)
+        box_office = BoxOffice(
+            store, on_fatal=on_fatal, pending_max=settings.pending_max, desk_idle_s=settings.desk_idle_s
+        )
+        opened.push_async_callback(box_office.stop)
+        await box_office.start()
+        # Last of what may fail, or a password would be generated that nobody gets to see.
+        gatekeeper, generated_password = Gatekeeper.open(settings, data_dir)
+        opened.callback(gatekeeper.close)
+        request_log = RequestLog(sys.stderr)
+        await opened.enter_async_context(_in_background(request_log.run()))
+        opened.callback(request_log.flush)
+        if settings.app_env == "demo":
+            await opened.enter_async_context(_in_background(run_demo(box_office)))
+        app = create_app(Parts(settings, box_office, gatekeeper), request_log)
+        yield Running(app, box_office, generated_password)
+
+
+def create_app(parts: Parts, request_log: RequestLog) -> Quart:
+    """The fronts over the parts, behind the guard."""
+    app = Quart(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
+    app.config["BODY_TIMEOUT"] = BODY_TIMEOUT_S
+    app.asgi_http_class = Connection
+    app.url_map.merge_slashes = False  # an event's id may hold two slashes in a row
+    app.extensions[NAME] = parts
+    for front in (assets, contract, health, guest, organiser, live):
+        app.register_blueprint(front)
+    app.before_request(guard.look_before_routing)
+    problems.register(app)
+    app.asgi_app = guard.Guard(app.asgi_app, request_log)  # type: ignore[method-assign]
+    return app
+
+
+@contextmanager
+def _home(settings: Settings) -> Iterator[tuple[Path, Path]]:
+    """The data folder and the database; private, and gone afterwards, in the modes `demo` and `test`."""
+    if settings.data_dir is None or settings.database is None:
+        with tempfile.TemporaryDirectory(prefix="fairlist-") as folder:
+            yield Path(folder), Path(folder) / "fairlist.db"
+    else:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings.database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        yield settings.data_dir, settings.database
+
+
+@asynccontextmanager
+async def _in_background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

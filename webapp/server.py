@@ -1,0 +1,157 @@
+"""The server process: a socket, uvicorn, signals, and an exit status that tells a supervisor what happened."""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import click
+import uvicorn
+import uvloop
+
+from webapp import __version__
+from webapp.app import running
+from webapp.settings import Settings
+
+log = logging.getLogger(__name__)
+
+EXIT_OUTCOME_UNKNOWN: Final = 70
+"""Exit status (EX_SOFTWARE of sysexits.h) after which a supervisor should start the server again."""
+
+GC_THRESHOLD: Final = (100_000, 50, 100)
+"""Fewer garbage collections than Python's default, each of which stops the loop for as long as memory is large."""
+
+DRAIN_S: Final = 4
+BACKLOG: Final = 2_048
+
+
+def serve(settings: Settings) -> int:
+    """Serve until a signal comes; returns the exit status.
+
+    Raises PortTaken, and whatever `app.running` raises.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> int:
+    server: Server | None = None
+    gc.set_threshold(*GC_THRESHOLD)
+
+    def end() -> None:
+        if server is not None:
+            server.end_because_outcome_unknown()
+
+    with listening_socket(settings.host, settings.port) as listening:
+        async with running(settings, on_fatal=end) as everything:
+            server = Server(uvicorn_config(everything.app, settings), everything.box_office.wind_down)
+            gc.collect()
+            gc.freeze()  # what was made at the start takes no part in later collections, which stop the loop
+            _welcome(settings, listening.getsockname()[1], everything.generated_password)
+            await server.serve(sockets=[listening])
+    return server.exit_status
+
+
+def _welcome(settings: Settings, port: int, generated_password: str | None) -> None:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    click.echo(f"Fairlist {__version__}: {settings.public_url or f'http://{host}:{port}'}/ui")
+    if generated_password:
+        click.echo(f"The organiser signs in with user {settings.admin_user} and password {generated_password}")
+        click.echo("This password is not shown again; `fairlist reset-password` makes a new one.")
+    if settings.app_env == "demo":
+        click.echo("Demo: the events are samples, nothing is kept. Sign in with admin / password.")
+    if settings.app_env == "test":
+        click.echo("Test: nobody needs to sign in, nothing is kept.")
+
+
+class PortTaken(Exception):
+    """The address cannot be listened on; says why, and what would help."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with streams ended first at a signal, and with an exit status of its own.
+
+    uvicorn's own signal handling raises the signal again once it is done, which would end the process before the
+    store is closed.
+    """
+
+    def __init__(self, config: uvicorn.Config, wind_down: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.exit_status = 0
+        self._wind_down = wind_down
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop gracefully at SIGTERM and SIGINT; at once at a second SIGINT."""
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGTERM, signal.SIGINT)
+        for number in signals:
+            loop.add_signal_handler(number, self._asked_to_stop, number)
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+
+    def _asked_to_stop(self, number: int) -> None:
+        self.force_exit = self.should_exit and number == signal.SIGINT
+        self._wind_down()
+        self.should_exit = True
+
+    def end_because_outcome_unknown(self) -> None:
+        """Answer what is in flight, then end with status 70; end by force where that takes too long."""
+        log.critical("the server ends: only a restart can tell what is stored")
+        self.exit_status = EXIT_OUTCOME_UNKNOWN
+        self._wind_down()
+        self.should_exit = True
+        forced = threading.Timer(DRAIN_S + 1, os._exit, (EXIT_OUTCOME_UNKNOWN,))
+        forced.daemon = True
+        forced.start()
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket bound to an address; port 0 takes any free one.
+
+    Raises PortTaken.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise PortTaken(
+            f"Cannot listen on {host}: {error.strerror or error}. Set HOST to an address of this machine."
+        ) from error
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind(address)
+        bound.listen(BACKLOG)  # a port that is only bound can be bound by another server as well
+    except OSError as error:
+        bound.close()
+        remedy = "Stop what is using it, or choose another: PORT=3001" if port else "Set HOST to another address"
+        raise PortTaken(f"Cannot listen on {host}, port {port}: {error.strerror}. {remedy}") from error
+    return bound
+
+
+def uvicorn_config(app: Callable[..., Any], settings: Settings) -> uvicorn.Config:
+    """uvicorn on uvloop and httptools, without logs of its own; only trusted proxies are believed."""
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=DRAIN_S,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
+    )

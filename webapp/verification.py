@@ -1,0 +1,51 @@
+"""Whether a database still holds what was written: every ledger replayed, and everything derived from it compared."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from webapp.booking.ledger import LedgerDamaged
+from webapp.booking.state import EventCursor
+from webapp.recovery import recover
+from webapp.storage.sqlite import SqliteReader
+from webapp.storage.store import StoreUnreadable
+
+
+@dataclass(slots=True)
+class Report:
+    """What was looked at, and a sentence for everything that is wrong."""
+
+    events: int = 0
+    entries: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+async def verify(reader: SqliteReader, progress: Callable[[int], object]) -> Report:
+    """Replay every ledger; check chains, counts, the orders table and the database's own constraints.
+
+    `progress` is called with the number of entries replayed since the last call. Raises nothing for damage: what is
+    wrong stands in the report.
+    """
+    report = Report()
+    try:
+        report.problems += await reader.structural_problems()
+        before: EventCursor | None = None
+        while True:
+            page = await reader.events(100, before)
+            for counts in page.events:
+                await _replay(reader, counts.event_id, report)
+                progress(counts.head)
+            if page.next is None:
+                return report
+            before = page.next
+    except StoreUnreadable as error:
+        report.problems.append(f"the database cannot be read: {error}")
+        return report
+
+
+async def _replay(reader: SqliteReader, event_id: str, report: Report) -> None:
+    report.events += 1
+    try:
+        state = await recover(reader, event_id)
+        report.entries += state.head
+    except LedgerDamaged as damage:
+        report.problems.append(str(damage))

@@ -1,0 +1,41 @@
+"""Who is asking, for a route: the organiser, or an answer that says what is missing."""
+
+from quart import request
+
+from webapp.web.auth import Nobody, Organiser
+from webapp.web.parts import parts
+
+
+class NotAuthenticated(Exception):
+    """Only the organiser may do this: a sentence, and the values of `WWW-Authenticate`."""
+
+    def __init__(self, nobody: Nobody) -> None:
+        super().__init__(nobody.reason)
+        self.challenges = nobody.challenges
+
+
+async def require_organiser() -> Organiser:
+    """The organiser, by password or token in the request's `Authorization`.
+
+    Raises NotAuthenticated, TooManyAttempts.
+    """
+    asking = await parts().gatekeeper.who_is_asking(request.headers.get("Authorization"), address())
+    if isinstance(asking, Nobody):
+        raise NotAuthenticated(asking)
+    return asking
+
+
+async def require_password() -> Organiser:
+    """The organiser, by password: a token must not make another token, or it would never end.
+
+    Raises NotAuthenticated, TooManyAttempts.
+    """
+    organiser = await require_organiser()
+    if organiser.by == "token":
+        raise NotAuthenticated(Nobody("A token is given for the user name and password only."))
+    return organiser
+
+
+def address() -> str:
+    """The sender's address; a trusted proxy's word for it where one is set."""
+    return request.remote_addr or ""

@@ -1,0 +1,128 @@
+"""How many live pages hear of one change: no more often than they can bear, and no more of them than agreed.
+
+Knows announcements and addresses, but neither requests nor what a page shows.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from webapp.announcements import Announcements
+from webapp.booking.state import Counts
+from webapp.desk import Unavailable
+from webapp.web.limiter import TooManyAttempts, network
+
+PAUSE_S: Final = 0.5
+BREATH_S: Final = 0.001
+PAUSE_PER_STREAM_S: Final = 0.0002
+STREAMS_PER_CHANNEL: Final = 100
+RETRY_AFTER_S: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """What a page wants to hear of: the changes of some events, and perhaps that a new one has opened."""
+
+    event_ids: frozenset[str]
+    openings: bool = False
+
+    def selected(self, latest: dict[str, Counts], opened: list[Counts]) -> list[Counts]:
+        """What of the latest changes the page wants."""
+        news = [latest[event_id] for event_id in self.event_ids if event_id in latest]
+        if self.openings:
+            news += [counts for counts in opened if counts.event_id not in self.event_ids]
+        return news
+
+
+class Channel(Announcements):
+    """What pages with the same interest are told. Few enough share one that waking them all stays short."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listeners = 0
+
+
+class Broadcast:
+    """Passes announcements on to channels: at once when all was quiet, else after a pause, latest counts only."""
+
+    def __init__(self, source: Announcements) -> None:
+        self._source = source
+        self._channels: dict[Interest, list[Channel]] = {}
+        self._passing_on: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def listening(self, interest: Interest) -> Iterator[Channel]:
+        """A channel that tells everything of interest from now on. Nothing runs while nobody listens."""
+        channels = self._channels.setdefault(interest, [])
+        channel = next((channel for channel in channels if channel.listeners < STREAMS_PER_CHANNEL), None)
+        if channel is None:
+            channel = Channel()
+            channels.append(channel)
+        channel.listeners += 1
+        if self._passing_on is None or self._passing_on.done():
+            self._passing_on = asyncio.create_task(self._pass_on(self._source.version))
+        try:
+            yield channel
+        finally:
+            channel.listeners -= 1
+            self._forget_if_unheard(interest, channel)
+
+    def _forget_if_unheard(self, interest: Interest, channel: Channel) -> None:
+        if not channel.listeners:
+            self._channels[interest].remove(channel)
+            if not self._channels[interest]:
+                del self._channels[interest]
+        if not self._channels and self._passing_on is not None:
+            self._passing_on.cancel()
+            self._passing_on = None
+
+    async def _pass_on(self, version: int) -> None:
+        while not self._source.closed:
+            await self._source.newer_than(version)
+            changed, version = self._source.since(version), self._source.version
+            await self._tell(changed)
+            streams = sum(channel.listeners for channels in self._channels.values() for channel in channels)
+            await asyncio.sleep(max(PAUSE_S, streams * PAUSE_PER_STREAM_S))
+        for channels in self._channels.values():
+            for channel in channels:
+                channel.close()
+
+    async def _tell(self, changed: list[Counts]) -> None:
+        latest = {counts.event_id: counts for counts in changed}
+        opened = [counts for counts in changed if counts.head == 1]
+        for interest, channels in list(self._channels.items()):
+            if news := interest.selected(latest, opened):
+                for channel in list(channels):
+                    channel.announce(news)
+                    await asyncio.sleep(BREATH_S)  # for bookings, which must not wait until every page is served
+
+
+class Places:
+    """The places for streams: so many in all, and so many for one address."""
+
+    def __init__(self, streams_max: int, per_address_max: int) -> None:
+        self._streams_max = streams_max
+        self._per_address_max = per_address_max
+        self._taken: Counter[str] = Counter()
+
+    def require_free(self, address: str) -> None:
+        """Raises TooManyAttempts where the address has its share, Unavailable where nobody gets another."""
+        if self._taken[network(address)] >= self._per_address_max:
+            raise TooManyAttempts(RETRY_AFTER_S)
+        if self._taken.total() >= self._streams_max:
+            raise Unavailable("overloaded", "Too many live pages are open just now", RETRY_AFTER_S)
+
+    @contextmanager
+    def taken(self, address: str) -> Iterator[None]:
+        """Hold a place."""
+        sender = network(address)
+        self._taken[sender] += 1
+        try:
+            yield
+        finally:
+            self._taken[sender] -= 1
+            if not self._taken[sender]:
+                del self._taken[sender]

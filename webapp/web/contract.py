@@ -1,0 +1,109 @@
+"""The JSON routes of the original description, kept to the letter."""
+
+import json
+from typing import Any, Final, cast
+
+from quart import Blueprint, Response, redirect, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from webapp.booking.decisions import Refusal
+from webapp.booking.state import Counts
+from webapp.web import parsing
+from webapp.web.asking import require_organiser, require_password
+from webapp.web.parsing import EVENT_ID, TICKETS, USER_ID
+from webapp.web.parts import box_office, parts
+
+contract = Blueprint("contract", __name__)
+
+ALREADY: Final = {"booked": "Already booked", "waiting": "Already on the waiting list"}
+
+
+@contract.get("/")
+async def home() -> AnyResponse:
+    """To the pages."""
+    return redirect("/ui")
+
+
+@contract.get("/health")
+async def health() -> Response:
+    """That the process answers."""
+    return answer({"ok": True})
+
+
+@contract.post("/initialize")
+async def initialize() -> Response:
+    """Open an event; again with the same tickets, nothing happens."""
+    await require_organiser()
+    event_id, tickets = parsing.parse((EVENT_ID, TICKETS), await body())
+    await box_office().open_event(event_id, tickets)
+    return answer({"eventId": event_id, "tickets": tickets})
+
+
+@contract.post("/book")
+async def book() -> Response:
+    """Book a ticket, or join the waiting list."""
+    event_id, user_id = parsing.parse((EVENT_ID, USER_ID), await body())
+    placement = await box_office().book(event_id, user_id)
+    assigned = {"assigned": placement.status == "booked"}
+    return answer(assigned if placement.is_new else {**assigned, "message": ALREADY[placement.status]})
+
+
+@contract.post("/cancel")
+async def cancel() -> Response:
+    """End a guest's order; names who got the ticket."""
+    await require_organiser()
+    event_id, user_id = parsing.parse((EVENT_ID, USER_ID), await body())
+    cancellation = await box_office().cancel(event_id, user_id, "organiser")
+    return answer({"reassignedTo": cancellation.promoted[0] if cancellation.promoted else None})
+
+
+@contract.get("/status/<path:event_id>")
+async def status(event_id: str) -> Response:
+    """How full an event is."""
+    known = parsing.event_id_or_none(event_id)
+    if known is None:
+        raise Refusal("event_not_found", "Event not found")
+    counts = await box_office().counts(known)
+    tag = etag(counts)
+    if request.if_none_match.contains_weak(tag):
+        return Response("", 304, {"ETag": f'"{tag}"', "Cache-Control": "no-cache"})
+    found = answer(
+        {
+            "eventId": counts.event_id,
+            "total": counts.capacity,
+            "available": counts.available,
+            "waitingList": counts.waiting,
+        }
+    )
+    found.headers.update({"ETag": f'"{tag}"', "Cache-Control": "no-cache"})
+    return found
+
+
+@contract.post("/auth/token")
+async def token() -> Response:
+    """Exchange the organiser's password for a token."""
+    await require_password()
+    issued = answer({"token": parts().gatekeeper.tokens.issue()})
+    issued.headers["Cache-Control"] = "no-store"
+    return issued
+
+
+def etag(counts: Counts) -> str:
+    """What changes whenever the counts of an event may have changed: its ledger's head."""
+    return f"{counts.head}-{counts.head_hash[:6].hex()}"
+
+
+def answer(members: dict[str, Any]) -> Response:
+    """A JSON object as an answer."""
+    found = Response(json.dumps(members, ensure_ascii=False, separators=(",", ":")), content_type="application/json")
+    found.timeout = None  # it fits into the socket's buffer; Quart would spend a task on the watch
+    return found
+
+
+async def body() -> dict[str, Any]:
+    """The request's body, a JSON object.
+
+    Raises InvalidInput, RequestEntityTooLarge, RequestTimeout.
+    """
+    given = cast(bytes, await request.get_data(cache=False))
+    return parsing.json_object(given, request.headers.get("Content-Type"))

@@ -1,0 +1,112 @@
+"""What stands in front of every route: request ids, security headers, the log of requests, and the cross-site check."""
+
+import itertools
+import secrets
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
+
+from quart import request
+from quart.globals import request_ctx
+
+from webapp.web.parts import parts
+from webapp.web.request_log import RequestLog
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Send = Callable[[Any], Awaitable[None]]
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+CONTENT_SECURITY_POLICY: Final = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    b"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS: Final = (
+    (b"content-security-policy", CONTENT_SECURITY_POLICY),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+)
+HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
+
+CROSS_SITE_HEADERS: Final = frozenset({b"sec-fetch-site", b"origin"})
+
+REQUEST_ID: Final = "fairlist.request_id"
+ROUTE: Final = "fairlist.route"
+
+
+class CrossOrigin(Exception):
+    """A browser sent a change on behalf of another site's page."""
+
+
+class Guard:
+    """ASGI layer around the app: every answer, errors and streams included, leaves through it."""
+
+    def __init__(self, app: Application, log: RequestLog) -> None:
+        self._app = app
+        self._log = log
+        self._prefix = secrets.token_hex(6)
+        self._numbers = itertools.count(1)
+
+    async def __call__(self, scope: Any, receive: Any, send: Send) -> None:
+        """Pass a request on, with an id; dress its answer and note it in the log."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 0
+        scope[REQUEST_ID] = identity = f"{self._prefix}-{next(self._numbers):x}"
+        dress = (*HEADERS, (b"x-request-id", identity.encode()), *([HSTS] if scope["scheme"] == "https" else []))
+
+        async def send_dressed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *dress]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_dressed)
+        finally:
+            self._log.note(identity, scope["method"], scope.get(ROUTE), status, time.perf_counter() - started)
+
+
+def request_id() -> str:
+    """The id of the current request, as its answer and the log name it."""
+    return str(cast(Scope, request.scope).get(REQUEST_ID, ""))
+
+
+async def look_before_routing() -> None:
+    """Note the route for the log, and refuse changes that another site's page asks for.
+
+    Raises CrossOrigin.
+    """
+    current = request_ctx.request
+    scope = cast(Scope, current.scope)
+    scope[ROUTE] = current.url_rule.rule if current.url_rule else None
+    if current.method in SAFE_METHODS:
+        return
+    said = {name: value.decode("latin-1") for name, value in scope["headers"] if name in CROSS_SITE_HEADERS}
+    if said and is_cross_site(said.get(b"sec-fetch-site"), said.get(b"origin"), _own_hosts()):
+        raise CrossOrigin
+
+
+def is_cross_site(sec_fetch_site: str | None, origin: str | None, own_hosts: set[str]) -> bool:
+    """Whether a browser says that another site's page sent the request; programs say nothing, and pass.
+
+    Source: Go's net/http.CrossOriginProtection, https://words.filippo.io/csrf/.
+    """
+    if sec_fetch_site is not None:
+        return sec_fetch_site not in {"same-origin", "none"}
+    return origin is not None and origin.partition("://")[2] not in own_hosts
+
+
+def _own_hosts() -> set[str]:
+    """Host and port as the request names them, and as the settings do."""
+    public_url = parts().settings.public_url
+    return {request.host, *([urlsplit(public_url).netloc] if public_url else [])}

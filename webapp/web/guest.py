@@ -1,0 +1,171 @@
+"""The pages for guests: the events, one event, booking, and finding out where one stands."""
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from quart import Blueprint, Response, request
+
+from webapp.booking.decisions import Refusal
+from webapp.booking.state import EventCursor, EventPage, Status
+from webapp.box_office import BoxOffice
+from webapp.desk import Unavailable
+from webapp.web import parsing, rendering
+from webapp.web.cookies import GUEST_COOKIE, GuestMemory
+from webapp.web.forms import EMPTY, Form, mistaken
+from webapp.web.parsing import USER_ID, InvalidInput
+from webapp.web.parts import box_office, parts
+
+guest = Blueprint("guest", __name__)
+
+EVENTS_PER_PAGE: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a guest stands at an event: with a ticket, at a 1-based position of the waiting list, or not at all."""
+
+    guest: str
+    status: Status | None = None
+    position: int | None = None
+
+
+@guest.get("/ui", strict_slashes=False)
+async def events_page() -> Response:
+    """The events, newest first."""
+    return rendering.page("events.html", personal=False, **await listing())
+
+
+@guest.get("/ui/events/<event_slug>")
+async def event_page(event_slug: str) -> Response:
+    """One event, with what this browser has booked there."""
+    return await _event(event_named(event_slug))
+
+
+@guest.post("/ui/events/<event_slug>/orders")
+async def place_order(event_slug: str) -> Response:
+    """Book a ticket, or join the waiting list."""
+    event_id = event_named(event_slug)
+    form = (await request.form).to_dict()
+    try:
+        (name,) = parsing.parse_form((USER_ID,), form)
+        placement = await box_office().book(event_id, name)
+    except InvalidInput as invalid:
+        return await _event(event_id, status=422, booking=mistaken(form, invalid))
+    except Unavailable as unavailable:
+        return await _event(event_id, unavailable=unavailable, booking=Form(form, problem=unavailable.sentence))
+    memory = remembered()
+    if not placement.is_new and memory.user_id_at(event_id) != name:
+        taken = Standing(name, placement.status, placement.position)
+        return await _event(event_id, booking=Form(form), taken=taken)
+    answer = rendering.see_other(f"{rendering.event_path(event_id)}#mine")
+    cookie = parts().gatekeeper.memories.written(memory.remembering(event_id, name))
+    answer.set_cookie(**GUEST_COOKIE.setting(cookie, secure=request.is_secure))
+    return answer
+
+
+@guest.post("/ui/events/<event_slug>/place")
+async def show_place(event_slug: str) -> Response:
+    """Where a guest stands. Asked by POST, because a name must not stand in an address."""
+    event_id = event_named(event_slug)
+    form = (await request.form).to_dict()
+    try:
+        (name,) = parsing.parse_form((USER_ID,), form)
+    except InvalidInput as invalid:
+        return await _event(event_id, "place", status=422, finding=mistaken(form, invalid))
+    return await _event(event_id, "place", finding=Form(form), found=await standing(box_office(), event_id, name))
+
+
+async def _event(
+    event_id: str,
+    block: str = "event",
+    *,
+    status: int = 200,
+    booking: Form = EMPTY,
+    taken: Standing | None = None,
+    finding: Form = EMPTY,
+    found: Standing | None = None,
+    unavailable: Unavailable | None = None,
+) -> Response:
+    """The event's page, or a block of it; `taken` is a name somebody else may have booked with before."""
+    counts = await box_office().counts(event_id)
+    name = remembered().user_id_at(event_id)
+    mine = await standing(box_office(), event_id, name) if name else None
+    is_personal = mine is not None or request.method == "POST"
+    values: dict[str, Any] = {
+        "counts": counts,
+        "mine": mine,
+        "is_fresh": request.method == "GET" and "HX-Request" in request.headers,
+        "booking": booking,
+        "taken": taken,
+        "finding": finding,
+        "found": found,
+    }
+    if unavailable is not None:
+        answer = rendering.page("event.html", status=503, **values)
+        answer.headers["Retry-After"] = str(unavailable.retry_after_s)
+        return answer
+    return rendering.page_or_block("event.html", block, status=status, personal=is_personal, **values)
+
+
+def event_named(event_slug: str) -> str:
+    """The id of the event with this slug. Raises Refusal `event_not_found` where no event can have it."""
+    event_id = parsing.event_id_from_slug(event_slug)
+    if event_id is None:
+        raise Refusal("event_not_found", "Event not found")
+    return event_id
+
+
+async def standing(office: BoxOffice, event_id: str, name: str) -> Standing:
+    """How a guest stands at an event. Raises Refusal `event_not_found`, Unavailable."""
+    try:
+        placement = await office.place(event_id, name)
+    except Refusal as refusal:
+        if refusal.code != "order_not_found":
+            raise
+        return Standing(name)
+    return Standing(name, placement.status, placement.position)
+
+
+def remembered() -> GuestMemory:
+    """What this browser has booked."""
+    return parts().gatekeeper.memories.read(GUEST_COOKIE.found_in(request.cookies, secure=request.is_secure))
+
+
+async def shown_events(after: str | None) -> EventPage:
+    """The events on one page of the list: the newest, or those after a cursor. Raises Unavailable."""
+    return await box_office().events(EVENTS_PER_PAGE, event_cursor(after) if after else None)
+
+
+async def listing() -> dict[str, Any]:
+    """What a list of events is made of: one page of them, where it is, where the next is, and its stream."""
+    after = request.args.get("after")
+    shown = await shown_events(after)
+    newest = rendering.token(shown.events[0].event_id) if shown.events else ""
+    return {
+        "events": tuple(shown.events),
+        "after": after,
+        "older": cursor(shown.next),
+        "stream": f"/ui/stream?{urlencode({'after': after} if after else {'newest': newest})}",
+    }
+
+
+def cursor(ended: EventCursor | None) -> str | None:
+    """Where a page of events ended, as opaque text for an address."""
+    if ended is None:
+        return None
+    return base64.urlsafe_b64encode(json.dumps(ended).encode()).decode().rstrip("=")
+
+
+def event_cursor(text: str) -> EventCursor:
+    """The cursor that a text stands for. Raises InvalidInput where it is none."""
+    try:
+        opened_at, event_id = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (ValueError, TypeError, RecursionError):
+        opened_at = event_id = None
+    is_moment = type(opened_at) is int and 0 <= opened_at < 2**63
+    if not is_moment or type(event_id) is not str or parsing.event_id_or_none(event_id) != event_id:
+        raise InvalidInput("invalid_input", "This address is damaged: the list has no such page")
+    return EventCursor(opened_at, event_id)

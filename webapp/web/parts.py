@@ -1,0 +1,34 @@
+"""What the fronts work with: the parts that `app.py` has put together, found through the running Quart app."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from quart import current_app
+
+from webapp.box_office import BoxOffice
+from webapp.settings import Settings
+from webapp.web.auth import Gatekeeper
+
+NAME: Final = "fairlist"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The settings, the box office, and the gatekeeper with its tokens, sessions and guests' memories."""
+
+    settings: Settings
+    box_office: BoxOffice
+    gatekeeper: Gatekeeper
+
+
+def parts() -> Parts:
+    """The parts of the app that serves the current request."""
+    found = current_app.extensions[NAME]
+    if not isinstance(found, Parts):
+        raise TypeError("create_app has not put the parts together")
+    return found
+
+
+def box_office() -> BoxOffice:
+    """The service that every front shares."""
+    return parts().box_office

@@ -1,0 +1,134 @@
+"""Pages, and single blocks of pages, rendered from `templates/`. Knows no rule, and reads nothing but the templates.
+
+The environment is Jinja's synchronous one: a page of fifty rows takes two thirds of the time that Quart's own takes.
+"""
+
+import hashlib
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from quart import Response, request
+
+from webapp.paths import TEMPLATES
+from webapp.web.assets import asset
+from webapp.web.parsing import slug
+from webapp.web.parts import parts
+
+SHARED_PAGES_KEPT: Final = 256
+
+HEADINGS: Final = {
+    400: "That did not work",
+    403: "That is not allowed from here",
+    404: "We cannot find that",
+    405: "That did not work",
+    413: "That is too much at once",
+    429: "One moment, please",
+    500: "Something went wrong on our side",
+    503: "Too busy just now",
+}
+"""What an error page says first, where the name of the status would not help a person."""
+
+
+def page(template: str, *, status: int = 200, personal: bool = True, **values: object) -> Response:
+    """A whole page. One that holds nothing personal is rendered once for the same values, all of them hashable.
+
+    Browsers may keep such a page, too, if they ask again before showing it.
+    """
+    render = _rendered if personal else _rendered_once
+    return _response(render(template, mode=parts().settings.app_env, **values), status, personal)
+
+
+def page_or_block(template: str, name: str, *, status: int = 200, personal: bool = True, **values: object) -> Response:
+    """A page; or, where htmx asks, only the block of it that is to be swapped."""
+    if request.headers.get("HX-Request") == "true" and "HX-History-Restore-Request" not in request.headers:
+        answer = _response(block(template, name, **values), status, personal)
+    else:
+        answer = page(template, status=status, personal=personal, **values)
+    answer.vary.add("HX-Request")
+    return answer
+
+
+def block(template: str, name: str, **values: object) -> str:
+    """One named block of a page. What the page sets or imports outside its blocks is not there."""
+    found = _ENVIRONMENT.get_template(template)
+    return "".join(found.blocks[name](found.new_context(values)))
+
+
+def error_page(status: int, title: str, sentence: str, request_id: str) -> Response:
+    """The page that says what went wrong: `title` where this module has no better heading, and a sentence."""
+    return page(
+        "error.html", status=status, code=status, title=HEADINGS.get(status, title), sentence=sentence,
+        request_id=request_id, is_our_fault=status >= HTTPStatus.INTERNAL_SERVER_ERROR,
+    )  # fmt: skip
+
+
+def see_other(address: str) -> Response:
+    """The answer to a form that has done its work: on to a page, so that reloading it sends nothing again."""
+    return Response(status=303, headers={"Location": address, "Cache-Control": "no-store"})
+
+
+def event_path(event_id: str) -> str:
+    """The address of an event's page for guests."""
+    return f"/ui/events/{slug(event_id)}"
+
+
+def organise_path(event_id: str) -> str:
+    """The address of an event's page for organisers."""
+    return f"/ui/organise/events/{slug(event_id)}"
+
+
+def token(event_id: str) -> str:
+    """What stands for an event in names on its pages and streams: 12 hexadecimal digits."""
+    return hashlib.sha256(event_id.encode()).hexdigest()[:12]
+
+
+def number(count: int) -> str:
+    """A count with its thousands apart: 1,000."""
+    return f"{count:,}"
+
+
+def counted(count: int, one: str, many: str) -> str:
+    """A count with its noun: 1 person, 2 people."""
+    return f"{count:,} {one if count == 1 else many}"
+
+
+def ordinal(position: int) -> str:
+    """A position as people say it: 1st, 2nd, 3rd, 4th, 11th, 21st."""
+    teens = position % 100 in {11, 12, 13}
+    return f"{position:,}{'th' if teens else _ENDINGS.get(position % 10, 'th')}"
+
+
+_ENDINGS: Final = {1: "st", 2: "nd", 3: "rd"}
+
+
+def _rendered(template: str, **values: object) -> str:
+    return _ENVIRONMENT.get_template(template).render(values)
+
+
+_rendered_once: Final = lru_cache(SHARED_PAGES_KEPT)(_rendered)
+
+
+def _response(text: str, status: int, personal: bool) -> Response:
+    answer = Response(text, status, content_type="text/html; charset=utf-8")
+    answer.headers["Cache-Control"] = "no-store" if personal else "no-cache"
+    return answer
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,  # a template is read and compiled once
+        cache_size=-1,
+    )
+    environment.globals.update(asset=asset, event_path=event_path, organise_path=organise_path)
+    environment.filters.update(token=token, number=number, counted=counted, ordinal=ordinal)
+    return environment
+
+
+_ENVIRONMENT: Final = _environment()
