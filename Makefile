@@ -20,17 +20,17 @@ define debian_package
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev browser wrk run test check bench lock clean
+.PHONY: help setup dev browser wrk run test check bench screenshots lock clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
 
 setup: $(VENV)/.setup ## Install what the server needs into .venv
 
 run: setup ## Serve on 127.0.0.1:3000
 	@$(BIN)/python -m webapp serve $(ARGS)
 
-test: dev browser check ## Check the code and run every test
+test: dev browser wrk check ## Check the code and run every test
 	$(BIN)/python -m pytest $(ARGS)
 
 check: dev ## Lint, formatting and types
@@ -40,6 +40,10 @@ check: dev ## Lint, formatting and types
 
 bench: dev wrk ## Measure how fast the server is
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+	$(BIN)/python -m tests.benchmarks.recovery
+
+screenshots: dev browser ## Take the README's pictures
+	$(BIN)/python -m tests.screenshots
 
 # One version of a package for every Python, so that what was tested is what runs.
 lock: LOCK := --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
