@@ -13,7 +13,6 @@ from tests.web.unhurried import UNHURRIED
 from webapp.settings import SETTINGS, Settings, SettingsInvalid, environment, markdown_table
 
 SECRET = "0123456789abcdef0123456789abcdef"
-README = Path(__file__).parents[1] / "README.md"
 
 
 def mistakes(environ: Mapping[str, str]) -> list[str]:
@@ -342,9 +341,3 @@ def test_every_setting_has_its_row_and_every_value_its_setting() -> None:
 
 def test_every_default_is_a_value_that_could_have_been_set() -> None:
     assert Settings.read({setting.name: setting.default for setting in SETTINGS}) == Settings.read({})
-
-
-def test_the_readme_shows_the_table_of_settings() -> None:
-    if "| setting |" not in README.read_text():
-        pytest.skip("the README has no table of settings yet")
-    assert markdown_table() in README.read_text()

@@ -33,11 +33,10 @@ PASSWORD = "a benchmark's password"
 
 @dataclass(frozen=True)
 class Measure:
-    """One kind of request: its name, the script that makes it, and the script's arguments."""
+    """One kind of request: its name and address; bookings name the number of events they go to."""
 
     name: str
     url: str
-    script: str
     events: int = 0
 
 
@@ -49,10 +48,10 @@ def main(seconds: int, rounds: int, connections: int) -> None:
     """Measure POST /book and GET /status against an empty Quart route."""
     with tempfile.TemporaryDirectory() as folder, _empty() as empty, _fairlist(Path(folder)) as fairlist:
         measures = [
-            Measure("empty Quart route", f"{empty}/empty", "get.lua"),
-            Measure("POST /book, one hot event", f"{fairlist}/book", "load.lua", events=1),
-            Measure(f"POST /book, {EVENTS:,} events", f"{fairlist}/book", "load.lua", events=EVENTS),
-            Measure("GET /status", f"{fairlist}/status/event-0", "get.lua"),
+            Measure("empty Quart route", f"{empty}/empty"),
+            Measure("POST /book, one hot event", f"{fairlist}/book", events=1),
+            Measure(f"POST /book, {EVENTS:,} events", f"{fairlist}/book", events=EVENTS),
+            Measure("GET /status", f"{fairlist}/status/event-0"),
         ]
         rates: dict[str, list[float]] = {measure.name: [] for measure in measures}
         p99: dict[str, list[float]] = {measure.name: [] for measure in measures}
@@ -71,7 +70,7 @@ def _measured(measure: Measure, number: int, seconds: int, connections: int, fol
     arguments = [f"{number}-{measure.events}", str(measure.events)] if measure.events else []
     command = [
         "taskset", "-c", LOAD_CORE, "wrk", "--threads", "1", "--connections", str(connections),
-        "--duration", f"{seconds}s", "--script", str(HERE / measure.script), measure.url, "--", *arguments,
+        "--duration", f"{seconds}s", "--script", str(HERE / "load.lua"), measure.url, "--", *arguments,
     ]  # fmt: skip
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return checked(measure, output, _booked(folder) - before, connections)

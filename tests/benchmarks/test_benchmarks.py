@@ -33,7 +33,7 @@ def test_a_start_over_a_long_ledger_is_measured() -> None:
     ids=["failed requests", "a booking that is not in the ledger", "more in the ledger than was asked for"],
 )
 def test_a_measurement_that_is_not_right_is_refused(failed: int, answered: int, written: int) -> None:
-    booking = Measure("POST /book", "", "load.lua", events=1)
+    booking = Measure("POST /book", "", events=1)
     output = json.dumps({"requests": answered, "microseconds": 1_000_000, "failed": failed, "p99_us": 1})
     with pytest.raises(click.ClickException):
         checked(booking, output, written, connections=8)
@@ -41,4 +41,4 @@ def test_a_measurement_that_is_not_right_is_refused(failed: int, answered: int, 
 
 def test_a_measurement_that_is_right_gives_a_rate() -> None:
     output = json.dumps({"requests": 100, "microseconds": 500_000, "failed": 0, "p99_us": 2_500})
-    assert checked(Measure("POST /book", "", "load.lua", events=1), output, 104, connections=8) == (200.0, 2.5)
+    assert checked(Measure("POST /book", "", events=1), output, 104, connections=8) == (200.0, 2.5)
