@@ -1,7 +1,9 @@
 """What tests of several folders start from: a migrated database, a store on it, a box office that is open."""
 
+import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from webapp.box_office import BoxOffice  # noqa: E402
 from webapp.storage.migrator import load_migrations, migrate  # noqa: E402
 from webapp.storage.sqlite import SqliteStore  # noqa: E402
 
+STOP_TIMEOUT_S = 30.0  # or a box office that never stops would keep the tests from ending
 SCHEMA = Path(__file__).parents[1] / "schema" / "sqlite"
 
 
@@ -30,17 +33,42 @@ def database(empty_database: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def store(database: Path) -> AsyncIterator[SqliteStore]:
-    """An open store on the database."""
-    store = await SqliteStore.open(database)
-    yield store
-    await store.close()
+async def open_store() -> AsyncIterator[Callable[[Path], Awaitable[SqliteStore]]]:
+    """Opens stores, and closes them when the test is over, or their connections would keep the process from ending."""
+    async with AsyncExitStack() as opened:
+
+        async def open_store(database: Path) -> SqliteStore:
+            store = await SqliteStore.open(database)
+            opened.push_async_callback(store.close)
+            return store
+
+        yield open_store
 
 
 @pytest.fixture
-async def box_office(store: SqliteStore) -> AsyncIterator[BoxOffice]:
+async def store(database: Path, open_store: Callable[[Path], Awaitable[SqliteStore]]) -> SqliteStore:
+    """An open store on the database."""
+    return await open_store(database)
+
+
+@pytest.fixture
+async def start(open_store: object) -> AsyncIterator[Callable[[BoxOffice], Awaitable[BoxOffice]]]:
+    """Starts box offices, and stops them when the test is over, before their stores are closed."""
+    async with AsyncExitStack() as started:
+
+        async def stop(box_office: BoxOffice) -> None:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await box_office.stop()
+
+        async def start(box_office: BoxOffice) -> BoxOffice:
+            started.push_async_callback(stop, box_office)
+            await box_office.start()
+            return box_office
+
+        yield start
+
+
+@pytest.fixture
+async def box_office(store: SqliteStore, start: Callable[[BoxOffice], Awaitable[BoxOffice]]) -> BoxOffice:
     """An open box office on the store."""
-    box_office = BoxOffice(store)
-    await box_office.start()
-    yield box_office
-    await box_office.stop()
+    return await start(BoxOffice(store))

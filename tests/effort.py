@@ -19,8 +19,8 @@ MODEL_RUNS: Final = _number("MODEL_RUNS", 100)
 """Runs of each state machine; on a real database and beyond, a fraction of them."""
 MODEL_STEPS: Final = _number("MODEL_STEPS", 40)
 """Steps of each run, at most."""
-WAITING_MANY: Final = _number("WAITING_MANY", 1_000_000)
-"""How long the long waiting list is."""
+WAITING_MANY: Final = _number("WAITING_MANY", 2**20)
+"""How long the long waiting list is: a power of two, where its tree is at its costliest."""
 HISTORIES: Final = _number("HISTORIES", 20)
 """Histories of concurrent clients over HTTP."""
 KILLS: Final = _number("KILLS", 10)

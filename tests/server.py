@@ -152,8 +152,17 @@ class Server:
         return self._stderr.read_text() if self._stderr.exists() else ""
 
     def log(self) -> list[dict[str, Any]]:
-        """What it has logged, line by line."""
-        return [json.loads(line) for line in self.stderr.splitlines()]
+        """What it has logged, line by line, without the one that is being written."""
+        return [json.loads(line) for line in self.stderr.rpartition("\n")[0].splitlines()]
+
+    def logged(self, matches: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The one line of the log that matches; it comes within a moment."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while not (found := [line for line in self.log() if matches(line)]):
+            assert time.monotonic() < deadline, "it is not in the log"
+            time.sleep(0.05)
+        assert len(found) == 1, found
+        return found[0]
 
     # What others do with it
 

@@ -31,14 +31,15 @@ MAY_IMPORT = {
     "cli": EVERYTHING,
     "committer": {"announcements", "booking", "desk", "storage.store"},
     "desk": {"booking"},
-    "demo": {"booking", "box_office"},
+    "demo": {"booking", "box_office", "desk"},
+    "log": set[str](),
     "paths": set[str](),
     "recovery": {"booking", "storage.store"},
     "server": EVERYTHING,
     "settings": set[str](),
     "storage": {"booking"},
     "verification": {"booking", "recovery", "storage"},
-    "web": {"announcements", "booking", "box_office", "desk", "paths", "settings"},
+    "web": {"announcements", "booking", "box_office", "desk", "log", "paths", "settings"},
 }
 # Without IO, clock, randomness or concurrency.
 PURE = {

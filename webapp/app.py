@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -13,6 +12,7 @@ from quart import Quart
 
 from webapp.box_office import BoxOffice
 from webapp.demo import run_demo
+from webapp.log import Log
 from webapp.paths import SCHEMA
 from webapp.settings import Settings
 from webapp.storage.lock import DatabaseLock
@@ -29,7 +29,6 @@ from webapp.web.live import live
 from webapp.web.organiser import organiser
 from webapp.web.parsing import BODY_BYTES_MAX
 from webapp.web.parts import NAME, Parts
-from webapp.web.request_log import RequestLog
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +45,11 @@ class Running:
 
 
 @asynccontextmanager
-async def running(settings: Settings, on_fatal: Callable[[], None]) -> AsyncIterator[Running]:
+async def running(settings: Settings, requests: Log, on_fatal: Callable[[], None]) -> AsyncIterator[Running]:
     """Everything from the data folder to the pages, opened in order and closed in the opposite one.
 
-    `on_fatal` is called when the process must end because what is stored can no longer be known.
+    Every request is noted in `requests`. `on_fatal` is called when the process must end because what is stored can no
+    longer be known.
 
     Raises DatabaseLocked, MigrationRefused, LedgerDamaged, StoreUnreadable, SecretUnusable,
     PasswordUnusable, OSError.
@@ -70,16 +70,13 @@ async def running(settings: Settings, on_fatal: Callable[[], None]) -> AsyncIter
         # Last of what may fail, or a password would be generated that nobody gets to see.
         gatekeeper, generated_password = Gatekeeper.open(settings, data_dir)
         opened.callback(gatekeeper.close)
-        request_log = RequestLog(sys.stderr)
-        await opened.enter_async_context(_in_background(request_log.run()))
-        opened.callback(request_log.flush)
         if settings.app_env == "demo":
             await opened.enter_async_context(_in_background(run_demo(box_office)))
-        app = create_app(Parts(settings, box_office, gatekeeper), request_log)
+        app = create_app(Parts(settings, box_office, gatekeeper), requests)
         yield Running(app, box_office, generated_password)
 
 
-def create_app(parts: Parts, request_log: RequestLog) -> Quart:
+def create_app(parts: Parts, requests: Log) -> Quart:
     """The fronts over the parts, behind the guard."""
     app = Quart(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
@@ -91,7 +88,7 @@ def create_app(parts: Parts, request_log: RequestLog) -> Quart:
         app.register_blueprint(front)
     app.before_request(guard.look_before_routing)
     problems.register(app)
-    app.asgi_app = guard.Guard(app.asgi_app, request_log)  # type: ignore[method-assign]
+    app.asgi_app = guard.Guard(app.asgi_app, requests)  # type: ignore[method-assign]
     return app
 
 

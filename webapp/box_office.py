@@ -26,7 +26,12 @@ from webapp.storage.store import Store, StoreUnreadable
 log = logging.getLogger(__name__)
 
 ANSWER_TIMEOUT_S: Final = 9.0
+READ_TIMEOUT_S: Final = 8.0
+PATIENCE_S: Final = 3.0
 DESKS_MAX: Final = 10_000
+FOLDS_AT_ONCE: Final = 16
+"""Ledgers read at the same time; the others wait their turn, and leave the reading thread to the pages."""
+
 SHUTTING_DOWN: Final = "The server is shutting down; nothing was changed"
 RESTARTING: Final = "The server is about to restart; nothing was changed"
 
@@ -62,6 +67,8 @@ class BoxOffice:
             store, self.announcements, clock=clock, fold=self._folding, on_failure=self._end_of_knowledge
         )
         self._committing: asyncio.Task[None] | None = None
+        self._patience: asyncio.TimerHandle | None = None
+        self._folds = asyncio.Semaphore(FOLDS_AT_ONCE)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
@@ -91,6 +98,8 @@ class BoxOffice:
 
     async def counts(self, event_id: str) -> Counts:
         """The published counts of an event. Raises Refusal `event_not_found`, Unavailable."""
+        if event_id in self._desks:
+            self._desk(event_id)  # whom somebody asks for is not idle
         counts = self.published(event_id) or await self._read(self._store.counts(event_id))
         if counts is None:
             raise Refusal("event_not_found", "Event not found")
@@ -103,9 +112,9 @@ class BoxOffice:
 
     async def place(self, event_id: str, guest: str) -> Placement:
         """Where a guest's order stands. Raises Refusal `event_not_found`, `order_not_found`, Unavailable."""
-        await self.counts(event_id)
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                await self.counts(event_id)
                 return await self._place(event_id, guest)
         except TimeoutError:
             raise Unavailable("overloaded", "The event is still being read; please try again", 5) from None
@@ -135,9 +144,13 @@ class BoxOffice:
         """Whether it has started, and has not begun to stop."""
         return self._committing is not None and self._closed_because is None and not self.announcements.closed
 
-    def wind_down(self) -> None:
-        """Begin to stop: end the streams and turn away load balancers, but settle what still comes."""
+    def wind_down(self, patience_s: float = PATIENCE_S) -> None:
+        """Begin to stop: end the streams, turn red for load balancers, and settle what still comes.
+
+        After `patience_s`, whatever is not settled is answered all the same, before its connection is cut.
+        """
         self.announcements.close()
+        self._patience = asyncio.get_running_loop().call_later(patience_s, self._give_up)
 
     async def stop(self) -> None:
         """Take no more commands, settle what is pending, and end every task. The store stays open."""
@@ -145,6 +158,8 @@ class BoxOffice:
         self._committer.close()
         if self._committing is not None:
             await asyncio.wait([self._committing])
+        if self._patience is not None:
+            self._patience.cancel()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -155,9 +170,10 @@ class BoxOffice:
     async def _settled(self, event_id: str, rule: Rule[Answer], actor: Actor) -> Answer:
         if self._closed_because is not None:
             raise Unavailable("shutting_down", self._closed_because, 5)
-        desk = self._desk(event_id)
-        if self.pending >= self._pending_max or len(desk.pending) >= self._pending_max_per_desk:
+        waiting = self._desks[event_id].pending if event_id in self._desks else ()
+        if self.pending >= self._pending_max or len(waiting) >= self._pending_max_per_desk:
             raise Unavailable("overloaded", "Too many requests are waiting; nothing was changed")
+        desk = self._desk(event_id)
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._committer.hand_in(desk, Command(rule, actor, future))
         try:
@@ -214,7 +230,7 @@ class BoxOffice:
     async def _fold_and_line_up(self, desk: Desk) -> Unavailable | None:
         problem: Unavailable | None = Unavailable("shutting_down", SHUTTING_DOWN, 5)
         try:
-            async with desk.lock:
+            async with self._folds, desk.lock:
                 await self._fold(desk)
             problem = None
         except LedgerDamaged as damage:
@@ -250,7 +266,11 @@ class BoxOffice:
 
     async def _read(self, reading: Awaitable[Answer]) -> Answer:
         try:
-            return await reading
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                return await reading
+        except TimeoutError as error:
+            log.error("a read takes longer than %.0f s", READ_TIMEOUT_S)
+            raise Unavailable("storage_unavailable", "The database is slow to read; please try again", 5) from error
         except StoreUnreadable as error:
             log.error("a read failed: %s", error)
             raise Unavailable(
@@ -288,11 +308,18 @@ class BoxOffice:
 
     def _end_of_knowledge(self) -> None:
         """Take no more commands and have the process end: only a restart can tell what is stored."""
-        self._closed_because = RESTARTING
-        for desk in self._desks.values():
-            self._committer.turn_away(desk, Unavailable("shutting_down", RESTARTING, 5))
+        self._turn_everybody_away(RESTARTING)
         self._committer.close()
         self._on_fatal()
+
+    def _give_up(self) -> None:
+        self._turn_everybody_away(SHUTTING_DOWN)
+        self._committer.give_up()
+
+    def _turn_everybody_away(self, reason: str) -> None:
+        self._closed_because = reason
+        for desk in self._desks.values():
+            self._committer.turn_away(desk, Unavailable("shutting_down", reason, 5))
 
 
 def _order_id(now: int, random: bytes) -> str:

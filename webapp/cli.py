@@ -16,12 +16,11 @@ from webapp.paths import SCHEMA
 from webapp.settings import Settings, SettingsInvalid, environment
 from webapp.storage.backups import BackupFailed, copy_database, restore_database
 from webapp.storage.lock import DatabaseLock, DatabaseLocked
-from webapp.storage.migrator import REFUSALS, Migration, MigrationRefused, load_migrations, migrate, status
+from webapp.storage.migrator import REFUSALS, Migration, MigrationRefused, load_migrations, migrate, schema_of, status
 from webapp.storage.sqlite import SqliteReader
 from webapp.storage.store import StoreUnreadable
 from webapp.verification import Report, verify
 from webapp.web.passwords import PasswordUnusable, reset_password
-from webapp.web.request_log import log_to
 from webapp.web.secrets import SecretUnusable
 
 EXPECTED = (DatabaseLocked, MigrationRefused, StoreUnreadable, BackupFailed, PasswordUnusable, SecretUnusable)
@@ -180,7 +179,6 @@ def _serve(settings: Settings) -> NoReturn:
     # Imported here: the other commands start twice as fast without the server and its pages.
     from webapp.server import PortTaken, serve
 
-    log_to(sys.stderr)
     try:
         sys.exit(serve(settings))
     except PortTaken as taken:
@@ -208,7 +206,7 @@ async def _replay(database: Path) -> Report:
         total = await reader.entries_total()
         shown = total >= LONG_ENTRIES and sys.stderr.isatty()
         with click.progressbar(length=total, label="Replaying", file=sys.stderr, hidden=not shown) as bar:
-            return await verify(reader, bar.update)
+            return await verify(reader, schema_of(_migrations()), bar.update)
 
 
 def _tell(report: Report) -> int:

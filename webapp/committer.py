@@ -38,13 +38,14 @@ class Committer:
         on_failure: Callable[[], None],
     ) -> None:
         self.pending = 0
-        self.has_failed = False
+        self._has_failed = False
         self._store = store
         self._announcements = announcements
         self._clock = clock
         self._fold = fold
         self._on_failure = on_failure
         self._line: deque[Desk] = deque()  # folded desks with pending commands, in turn
+        self._in_hand: list[Settlement] = []  # what the present batch is made of
         self._wake = asyncio.Event()
         self._is_closing = False
 
@@ -73,6 +74,11 @@ class Committer:
                 future.set_exception(problem)
         self._wake.set()
 
+    def give_up(self) -> None:
+        """Answer what is being stored just now, without waiting for it: whether it will be is not known."""
+        for settlement in self._in_hand:
+            settlement.answer(instead=_unknown())
+
     def close(self) -> None:
         """Let `run` end once nothing is pending."""
         self._is_closing = True
@@ -89,7 +95,7 @@ class Committer:
             await self._settle_batch()
 
     async def _settle_batch(self) -> None:
-        settlements: list[Settlement] = []
+        settlements = self._in_hand = []
         room = ENTRIES_PER_BATCH
         try:
             for _ in range(len(self._line)):
@@ -109,6 +115,10 @@ class Committer:
                 if not settlement.entries:  # there is nothing to store: what it answers is committed already
                     settlement.answer()
             await self._store_and_answer([settlement for settlement in settlements if settlement.entries])
+        except BaseException:
+            for settlement in settlements:
+                settlement.undo(_unknown())
+            raise
         finally:
             for settlement in settlements:
                 settlement.desk.lock.release()
@@ -137,6 +147,8 @@ class Committer:
         return len(settlement.entries)
 
     async def _store_and_answer(self, changed: list[Settlement]) -> None:
+        if not changed:
+            return
         try:
             await self._append(changed)
         except Rejected as error:
@@ -159,9 +171,7 @@ class Committer:
             self._announcements.announce(news)
 
     async def _append(self, changed: list[Settlement]) -> None:
-        if not changed:
-            return
-        if self.has_failed:
+        if self._has_failed:
             raise NotCommitted("the server is about to end")
         async with asyncio.timeout(COMMIT_TIMEOUT_S):
             await self._store.append([Addition(settlement.counts, settlement.entries) for settlement in changed])
@@ -172,8 +182,11 @@ class Committer:
             settlement.undo(refusal)
 
     def _fail(self, changed: list[Settlement]) -> None:
-        self.has_failed = True
-        unknown = Unavailable("outcome_unknown", "Whether anything was changed is not known; please look again", 5)
+        self._has_failed = True
         for settlement in changed:
-            settlement.undo(unknown)
+            settlement.undo(_unknown())
         self._on_failure()
+
+
+def _unknown() -> Unavailable:
+    return Unavailable("outcome_unknown", "Whether anything was changed is not known; please look again", 5)

@@ -6,6 +6,7 @@ from typing import Final
 
 from webapp.booking.decisions import Refusal
 from webapp.box_office import BoxOffice
+from webapp.desk import Unavailable
 
 EVENTS: Final = {
     "Letterpress workshop": (12, 9),
@@ -42,5 +43,5 @@ async def run_demo(box_office: BoxOffice) -> None:
                 guest = f"{chance.choice(FIRST)} {chance.choice(LAST)}"
                 if (await box_office.book(event_id, guest)).is_new:
                     here.append(guest)
-        except Refusal:
-            continue  # a visitor cancelled for this guest
+        except (Refusal, Unavailable):
+            continue  # a visitor cancelled for this guest, or too many are looking around

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import threading
@@ -17,7 +18,9 @@ import uvloop
 
 from webapp import __version__
 from webapp.app import running
+from webapp.log import Log
 from webapp.settings import Settings
+from webapp.web.protocol import BoundedProtocol
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +31,9 @@ GC_THRESHOLD: Final = (100_000, 50, 100)
 """Fewer garbage collections than Python's default, each of which stops the loop for as long as memory is large."""
 
 DRAIN_S: Final = 4
+"""Seconds after a signal, after which connections are cut: one more than the box office waits for a commit. One more
+still, and the process ends by force."""
+
 BACKLOG: Final = 2_048
 
 
@@ -36,20 +42,23 @@ def serve(settings: Settings) -> int:
 
     Raises PortTaken, and whatever `app.running` raises.
     """
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(settings))
+    with Log() as requests, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(settings, requests))
 
 
-async def _serve(settings: Settings) -> int:
+async def _serve(settings: Settings, requests: Log) -> int:
     server: Server | None = None
     gc.set_threshold(*GC_THRESHOLD)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a connection is a file
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # it warns of every malformed request
 
     def end() -> None:
         if server is not None:
             server.end_because_outcome_unknown()
 
     with listening_socket(settings.host, settings.port) as listening:
-        async with running(settings, on_fatal=end) as everything:
+        async with running(settings, requests, on_fatal=end) as everything:
             server = Server(uvicorn_config(everything.app, settings), everything.box_office.wind_down)
             gc.collect()
             gc.freeze()  # what was made at the start takes no part in later collections, which stop the loop
@@ -101,15 +110,20 @@ class Server(uvicorn.Server):
 
     def _asked_to_stop(self, number: int) -> None:
         self.force_exit = self.should_exit and number == signal.SIGINT
-        self._wind_down()
-        self.should_exit = True
+        self._end()
 
     def end_because_outcome_unknown(self) -> None:
-        """Answer what is in flight, then end with status 70; end by force where that takes too long."""
+        """Answer what is in flight, then end with status 70."""
         log.critical("the server ends: only a restart can tell what is stored")
         self.exit_status = EXIT_OUTCOME_UNKNOWN
-        self._wind_down()
+        self._end()
+
+    def _end(self) -> None:
+        """Answer what is in flight, and end; by force, with status 70, where that takes too long."""
+        if self.should_exit:
+            return
         self.should_exit = True
+        self._wind_down()
         forced = threading.Timer(DRAIN_S + 1, os._exit, (EXIT_OUTCOME_UNKNOWN,))
         forced.daemon = True
         forced.start()
@@ -143,7 +157,7 @@ def uvicorn_config(app: Callable[..., Any], settings: Settings) -> uvicorn.Confi
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan="off",
         log_config=None,

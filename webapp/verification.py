@@ -19,8 +19,10 @@ class Report:
     problems: list[str] = field(default_factory=list)
 
 
-async def verify(reader: SqliteReader, progress: Callable[[int], object]) -> Report:
+async def verify(reader: SqliteReader, schema: frozenset[tuple[str, str]], progress: Callable[[int], object]) -> Report:
     """Replay every ledger; check chains, counts, the orders table and the database's own constraints.
+
+    `schema` holds the name and text of every table, index and trigger that must be there.
 
     `progress` is called with the number of entries replayed since the last call. Raises nothing for damage: what is
     wrong stands in the report.
@@ -28,12 +30,15 @@ async def verify(reader: SqliteReader, progress: Callable[[int], object]) -> Rep
     report = Report()
     try:
         report.problems += await reader.structural_problems()
+        altered = {name for name, _ in schema ^ await reader.schema()}
+        report.problems += [
+            f"the schema is not as it was made: {name} is missing or altered" for name in sorted(altered)
+        ]
         before: EventCursor | None = None
         while True:
             page = await reader.events(100, before)
             for counts in page.events:
-                await _replay(reader, counts.event_id, report)
-                progress(counts.head)
+                await _replay(reader, counts.event_id, report, progress)
             if page.next is None:
                 return report
             before = page.next
@@ -42,10 +47,10 @@ async def verify(reader: SqliteReader, progress: Callable[[int], object]) -> Rep
         return report
 
 
-async def _replay(reader: SqliteReader, event_id: str, report: Report) -> None:
+async def _replay(reader: SqliteReader, event_id: str, report: Report, progress: Callable[[int], object]) -> None:
     report.events += 1
     try:
-        state = await recover(reader, event_id)
+        state = await recover(reader, event_id, progress)
         report.entries += state.head
     except LedgerDamaged as damage:
         report.problems.append(str(damage))

@@ -237,7 +237,7 @@ def crowded(size: int) -> Event:
 
 @pytest.fixture(scope="module")
 def few() -> Event:
-    return crowded(1_000)
+    return crowded(2**10)
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,8 @@ def test_one_order_explains_what_concurrent_clients_were_answered(server: Server
         assert not found, f"{found}; something like it may come again with FIRST_SEED={seed}"
         told |= {f"{call.verb} {call.answer}" for call in crowd.calls}
     server.verify()
-    assert told >= {"book ('booked', True)", "book ('waiting', True)", "cancel ['Cleo']", "cancel order_not_found"}
+    if effort.HISTORIES >= 20:  # then something of everything has happened
+        assert told >= {"book ('booked', True)", "book ('waiting', True)", "cancel ['Cleo']", "cancel order_not_found"}
 
 
 Calls = dict[str, Call]

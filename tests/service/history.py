@@ -19,6 +19,7 @@ from webapp.desk import Unavailable
 
 VERBS = {"opened": "open", "booked": "book", "joined": "book", "cancelled": "cancel", "resized": "resize"}
 UNANSWERED = object()
+ANSWERED_WITHIN_S = 10.0
 
 
 class Bug(Exception):
@@ -36,6 +37,7 @@ class Call:
     began: int  # what was committed then
     ended: int = 2**63  # what was committed when it was answered
     outcome: Any = UNANSWERED
+    took_s: float = 0.0  # how long somebody had to wait, in the loop's time
 
     @property
     def told(self) -> Answer:
@@ -108,13 +110,15 @@ class History:
 
     def asked(self, verb: str, event: str, subject: str | int = "") -> Call:
         """Note a question."""
-        call = Call(verb, event, subject, self._known[event], len(self._ledgers.get(event, ())))
+        now = asyncio.get_running_loop().time()
+        call = Call(verb, event, subject, self._known[event], len(self._ledgers.get(event, ())), took_s=-now)
         self.calls.append(call)
         return call
 
     def answered(self, call: Call, outcome: object) -> None:
         """Note what came of it."""
         call.outcome = outcome
+        call.took_s += asyncio.get_running_loop().time()
         call.ended = len(self._ledgers.get(call.event, ()))
         self._known[call.event] = max(self._known[call.event], self._told_of(call))
 
@@ -134,6 +138,8 @@ class History:
     def check(self) -> None:
         """Raises AssertionError if ledgers and answers do not agree."""
         assert not [call for call in self.calls if call.outcome is UNANSWERED], "somebody was never answered"
+        slow = [call for call in self.calls if call.took_s > ANSWERED_WITHIN_S]
+        assert not slow, f"somebody had to wait too long: {slow}"
         for event in self._known.keys() | self._ledgers.keys():
             ledger = self._ledgers.get(event, ())
             fold(event, ledger)

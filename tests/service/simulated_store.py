@@ -9,6 +9,7 @@ from webapp.booking.ledger import Entry
 from webapp.booking.state import Counts, EventCursor, EventPage, Status
 from webapp.storage.store import Addition, LiveOrder, Rejected
 
+SLOW_S: Final = 1_000.0
 STATUSES: Final[dict[str, Status]] = {"booked": "booked", "joined": "waiting", "promoted": "booked"}
 
 
@@ -29,6 +30,7 @@ class SimulatedStore:
         self.fates: dict[int, Fate] = {}
         self.refused: set[str] = set()  # the database rejects whatever concerns these events
         self.appends = 0
+        self.slow: set[str] = set()  # the reads that take for ever: counts, events, entries
         self._random = random
         self._pauses_max = pauses_max
         self._entries_per_chunk = entries_per_chunk
@@ -50,9 +52,9 @@ class SimulatedStore:
 
     async def entries(self, event_id: str, after: int = 0) -> AsyncIterator[list[Entry]]:
         while chunk := self.ledgers.get(event_id, [])[after : after + self._entries_per_chunk]:
+            await self._find("entries")
             yield chunk
             after += len(chunk)
-            await self._pause()
 
     async def live_orders(self, event_id: str) -> AsyncIterator[list[LiveOrder]]:
         orders: dict[str | None, LiveOrder] = {}
@@ -65,13 +67,13 @@ class SimulatedStore:
         yield list(orders.values())
 
     async def counts(self, event_id: str) -> Counts | None:
-        await self._pause()
+        await self._find("counts")
         found = self.commits[event_id][-1] if event_id in self.commits else None
         await self._pause()
         return found
 
     async def events(self, limit: int, before: EventCursor | None = None) -> EventPage:
-        await self._pause()
+        await self._find("events")
         newest = list(reversed(self.commits))
         start = newest.index(before.event_id) + 1 if before else 0
         page = [self.commits[event_id][-1] for event_id in newest[start : start + limit]]
@@ -83,6 +85,11 @@ class SimulatedStore:
 
     def _has_moved_on(self, entries: Sequence[Entry], counts: Counts) -> bool:
         return entries[0].seq != len(self.ledgers.get(counts.event_id, [])) + 1
+
+    async def _find(self, what: str) -> None:
+        await self._pause()
+        if what in self.slow:
+            await asyncio.sleep(SLOW_S)
 
     async def _pause(self) -> None:
         for _ in range(self._random.randint(0, self._pauses_max)):

@@ -1,7 +1,6 @@
 """Pages as a test reads them: an app over a box office, and the words of a page without its markup."""
 
 import html
-import io
 import re
 from typing import Final
 
@@ -11,11 +10,11 @@ from werkzeug.security import generate_password_hash
 
 from webapp.app import create_app
 from webapp.box_office import BoxOffice
+from webapp.log import Log
 from webapp.settings import Settings
 from webapp.web.auth import Gatekeeper
 from webapp.web.parts import Parts
 from webapp.web.passwords import Credentials
-from webapp.web.request_log import RequestLog
 from webapp.web.secrets import Secrets
 
 USER: Final = "ada"
@@ -33,7 +32,7 @@ def app_over(box_office: BoxOffice, **environ: str) -> Quart:
         token_exp_s=60,
         open_to_all=not settings.authentication,
     )
-    return create_app(Parts(settings, box_office, gatekeeper), RequestLog(io.StringIO()))
+    return create_app(Parts(settings, box_office, gatekeeper), Log())
 
 
 async def words(answer: Response) -> str:

@@ -10,11 +10,12 @@ import http.client
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import jwt
 import pytest
@@ -790,6 +791,10 @@ main(["serve"])
 """
 
 
+def mentioning(text: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda line: text in line.get("message", "")
+
+
 def test_what_nobody_expected_is_told_by_a_request_id_alone(tmp_path: Path) -> None:
     with Server(tmp_path, program=("-c", BROKEN)) as server:
         for accept, content_type in [("*/*", "application/problem+json"), ("text/html", "text/html; charset=utf-8")]:
@@ -800,7 +805,7 @@ def test_what_nobody_expected_is_told_by_a_request_id_alone(tmp_path: Path) -> N
             assert list(differences_of_manners(reply)) == []
             assert reply.headers["X-Request-ID"] in reply.body.decode()
             assert not re.search("nobody must be told|RuntimeError|Traceback|counts", said)
-            (line,) = [line for line in server.log() if reply.headers["X-Request-ID"] in line.get("message", "")]
+            line = server.logged(mentioning(reply.headers["X-Request-ID"]))
             assert "RuntimeError: what nobody must be told" in line["traceback"]
         assert server.ask("GET /health").json == {"ok": True}
 

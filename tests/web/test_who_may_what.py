@@ -1,8 +1,10 @@
 """Who may what: every route, asked by everybody, in one table."""
 
-import io
+import select
+import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -11,12 +13,12 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.client import Reply, basic
-from tests.server import PASSWORD, USER, Server
+from tests.server import PASSWORD, TIMEOUT_S, USER, Server
 from webapp.app import create_app
+from webapp.log import Log
 from webapp.web.cookies import SESSION_COOKIE, Sessions
 from webapp.web.parts import Parts
 from webapp.web.passwords import PasswordFile
-from webapp.web.request_log import RequestLog
 from webapp.web.secrets import Secrets
 from webapp.web.tokens import Tokens
 
@@ -157,13 +159,35 @@ def test_everybody_may_what_the_table_says_and_nothing_else(house: House, person
 
 
 def test_the_table_names_every_route_of_the_app() -> None:
-    app = create_app(cast(Parts, None), RequestLog(io.StringIO()))
+    app = create_app(cast(Parts, None), Log())
     routes = {
         f"{method} {rule.rule}"
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     assert routes == {route for route, *_ in ROUTES}
+
+
+def test_streams_asked_for_at_the_same_time_share_the_same_bounds(tmp_path: Path) -> None:
+    with Server(tmp_path, STREAMS_PER_ADDRESS="5") as server, ExitStack() as opened:
+        sockets = [
+            opened.enter_context(socket.create_connection(("127.0.0.1", server.port), TIMEOUT_S)) for _ in range(40)
+        ]
+        for stream in sockets:
+            stream.sendall(b"GET /ui/stream HTTP/1.1\r\nHost: x\r\n\r\n")
+        heard = dict.fromkeys(sockets, b"")
+        deadline = time.monotonic() + TIMEOUT_S
+        while len(live_streams(heard)) != 5 or not all(heard.values()):
+            assert time.monotonic() < deadline, f"{len(live_streams(heard))} streams go on"
+            for stream in select.select(sockets, [], [], 0.1)[0]:
+                heard[stream] += stream.recv(65_536)
+
+
+def live_streams(heard: dict[socket.socket, bytes]) -> list[socket.socket]:
+    """Those that were let in, and whose chunked body has not come to its end."""
+    return [
+        stream for stream, said in heard.items() if said.startswith(b"HTTP/1.1 200") and not said.endswith(b"0\r\n\r\n")
+    ]
 
 
 def test_a_token_and_a_session_end_when_the_password_changes(tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ TABLE: Final = """
       applied_at INTEGER NOT NULL -- microseconds since 1970, UTC
     ) STRICT"""
 
+SCHEMA_OBJECTS: Final = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
+
 State = Literal["applied", "pending", "edited", "missing", "skipped", "future"]
 
 REFUSALS: Final[dict[State, str]] = {
@@ -113,6 +115,14 @@ def load_migrations(folder: Path) -> tuple[Migration, ...]:
                 "bring the script back, or renumber."
             )
     return migrations
+
+
+def schema_of(migrations: Sequence[Migration]) -> frozenset[tuple[str, str]]:
+    """Name and text of every table, index and trigger that the scripts lead to."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        for migration in migrations:
+            _apply(connection, migration)
+        return frozenset(connection.execute(SCHEMA_OBJECTS))
 
 
 def status(database: Path, migrations: Sequence[Migration]) -> list[MigrationStatus]:

@@ -11,6 +11,7 @@ import aiosqlite
 
 from webapp.booking.ledger import Entry
 from webapp.booking.state import Counts, EventCursor, EventPage
+from webapp.storage.migrator import SCHEMA_OBJECTS
 from webapp.storage.store import (
     Addition,
     LiveOrder,
@@ -28,14 +29,13 @@ ROWS_PER_CHUNK: Final = 1_000
 CACHE_KIB: Final = 65_536
 """Pages a connection keeps in memory: guests' ids stand in random order in their index, whatever is done."""
 
-DAMAGED: Final = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB"})
+DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
-CERTAINLY_NOT_COMMITTED: Final = frozenset(
-    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_CONSTRAINT}
-)
+CERTAINLY_NOT_COMMITTED: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_IOERR_WRITE})
 """Codes out of COMMIT after which the frame that would commit was not written. A failed fsync is not one of them.
 
-Source: SQLite's wal.c: the commit frame is written last, and is void unless it is whole.
+Source: SQLite's wal.c: the commit frame is written last (nothing is padded after it, since unix files count as safe to
+overwrite), and is void unless it is whole.
 """
 
 
@@ -133,15 +133,16 @@ class SqliteReader:
             problems.append(f"integrity: a row of {table} refers to a row of {referred} that is not there")
         placed = "SELECT event_id, count(*) FROM ledger WHERE kind IN ('booked', 'joined') GROUP BY event_id"
         kept = "SELECT event_id, count(*) FROM orders GROUP BY event_id"
-        for event_id, difference in set(await self._all(placed)) ^ set(await self._all(kept)):
-            problems.append(
-                f"event {event_id!r}: orders table and ledger disagree on the number of orders ({difference})"
-            )
+        in_ledger, in_table = dict(await self._all(placed)), dict(await self._all(kept))
+        for event_id in sorted(in_ledger.keys() | in_table.keys()):
+            entries, rows = in_ledger.get(event_id, 0), in_table.get(event_id, 0)
+            if entries != rows:
+                problems.append(f"event {event_id!r}: the ledger has {entries} orders, the orders table {rows}")
         return problems
 
-    async def events_total(self) -> int:
-        """How many events there are."""
-        return int((await self._all("SELECT count(*) FROM events"))[0][0])
+    async def schema(self) -> frozenset[tuple[str, str]]:
+        """Name and text of every table, index and trigger, as `migrator.schema_of` has them. Raises StoreUnreadable."""
+        return frozenset(await self._all(SCHEMA_OBJECTS))
 
     async def entries_total(self) -> int:
         """How many entries all ledgers have together."""
@@ -200,8 +201,15 @@ class SqliteStore(SqliteReader):
         await self._writer.write(self._files, batch)
 
 
-def _read_only(database: Path) -> aiosqlite.Connection:
-    return aiosqlite.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+async def _read_only(database: Path) -> aiosqlite.Connection:
+    connection = await aiosqlite.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    connection.text_factory = _text
+    return connection
+
+
+def _text(stored: bytes) -> str:
+    """Text from the database. Where it is damaged, its hash or commitment will not match, and name the entry."""
+    return stored.decode(errors="replace")
 
 
 def _write(connection: sqlite3.Connection, files: DatabaseFiles, batch: Sequence[Addition]) -> None:
@@ -211,6 +219,8 @@ def _write(connection: sqlite3.Connection, files: DatabaseFiles, batch: Sequence
         connection.execute("BEGIN IMMEDIATE")
         _write_rows(connection, batch)
     except sqlite3.Error as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_IOERR_FSYNC:  # what the disk has kept is anybody's guess
+            raise OutcomeUnknown(_told(error)) from error
         _roll_back(connection)
         kind = Rejected if isinstance(error, sqlite3.IntegrityError) else NotCommitted
         raise kind(_told(error)) from error
@@ -287,6 +297,6 @@ def _collect_order(event_id: str, entry: Entry, placed: dict[str, list[object]],
 
 
 def _told(error: sqlite3.Error) -> str:
-    name = getattr(error, "sqlite_errorname", None)
+    name, code = getattr(error, "sqlite_errorname", None), getattr(error, "sqlite_errorcode", 0)
     told = f"{error} ({name})" if name else str(error)
-    return f"the file is damaged, restore a backup: {told}" if name in DAMAGED else told
+    return f"the file is damaged, restore a backup: {told}" if code & 0xFF in DAMAGED else told

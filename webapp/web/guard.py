@@ -1,17 +1,22 @@
 """What stands in front of every route: request ids, security headers, the log of requests, and the cross-site check."""
 
 import itertools
+import logging
+import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from quart import request
-from quart.globals import request_ctx
 
+from webapp.log import Log
 from webapp.web.parts import parts
-from webapp.web.request_log import RequestLog
+from webapp.web.problem_details import problem_details
+
+log = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -36,6 +41,9 @@ HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
 
 CROSS_SITE_HEADERS: Final = frozenset({b"sec-fetch-site", b"origin"})
 
+HOST_LENGTH_MAX: Final = 260
+HOST: Final = re.compile(rb"(?:[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+
 REQUEST_ID: Final = "fairlist.request_id"
 ROUTE: Final = "fairlist.route"
 
@@ -47,9 +55,9 @@ class CrossOrigin(Exception):
 class Guard:
     """ASGI layer around the app: every answer, errors and streams included, leaves through it."""
 
-    def __init__(self, app: Application, log: RequestLog) -> None:
+    def __init__(self, app: Application, requests: Log) -> None:
         self._app = app
-        self._log = log
+        self._requests = requests
         self._prefix = secrets.token_hex(6)
         self._numbers = itertools.count(1)
 
@@ -71,9 +79,38 @@ class Guard:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_dressed)
+            if _host_is_sound(scope):
+                await self._app(scope, receive, send_dressed)
+            else:
+                await _answer(send_dressed, 400, "bad_request", "The Host header is missing or malformed", identity)
+        except Exception:
+            log.exception("request %s failed before the app could answer it", identity)
+            if not status:
+                await _answer(send_dressed, 500, "internal", "Something went wrong here", identity)
         finally:
-            self._log.note(identity, scope["method"], scope.get(ROUTE), status, time.perf_counter() - started)
+            self._requests.note(identity, scope["method"], scope.get(ROUTE), status, time.perf_counter() - started)
+
+
+def _host_is_sound(scope: Scope) -> bool:
+    """Whether a request names one host, well-formed, as RFC 9112, 3.2 demands of all but HTTP/1.0."""
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    return _is_host(hosts[0]) if len(hosts) == 1 else not hosts and scope["http_version"] == "1.0"
+
+
+@lru_cache(1_024)
+def _is_host(value: bytes) -> bool:
+    return len(value) <= HOST_LENGTH_MAX and HOST.fullmatch(value) is not None
+
+
+async def _answer(send: Send, status: int, code: str, sentence: str, identity: str) -> None:
+    body = problem_details(status, code, sentence, identity)
+    headers = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def request_id() -> str:
@@ -86,10 +123,9 @@ async def look_before_routing() -> None:
 
     Raises CrossOrigin.
     """
-    current = request_ctx.request
-    scope = cast(Scope, current.scope)
-    scope[ROUTE] = current.url_rule.rule if current.url_rule else None
-    if current.method in SAFE_METHODS:
+    scope = cast(Scope, request.scope)
+    scope[ROUTE] = request.url_rule.rule if request.url_rule else None
+    if scope["method"] in SAFE_METHODS:
         return
     said = {name: value.decode("latin-1") for name, value in scope["headers"] if name in CROSS_SITE_HEADERS}
     if said and is_cross_site(said.get(b"sec-fetch-site"), said.get(b"origin"), _own_hosts()):

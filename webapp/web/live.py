@@ -20,6 +20,7 @@ from webapp.web import rendering
 from webapp.web.asking import address
 from webapp.web.broadcast import Broadcast, Channel, Interest, Places
 from webapp.web.guest import Standing, event_named, remembered, shown_events, standing
+from webapp.web.limiter import TooManyAttempts
 from webapp.web.parts import box_office, parts
 from webapp.web.rendering import token
 
@@ -139,6 +140,10 @@ def _answer(interest: Interest, known: list[Counts], frames: Frames, first: byte
     here.places.require_free(sender)
 
     async def stream() -> AsyncIterator[bytes]:
+        try:
+            here.places.require_free(sender)  # once more: streams asked for at the same time all found room before
+        except (TooManyAttempts, Unavailable):
+            return
         with here.places.taken(sender), here.broadcast.listening(interest) as channel:
             version = channel.version
             # Looked up again now that nothing is missed any more; what is not in memory has not changed.

@@ -218,9 +218,11 @@ def parse_form(fields: tuple[Any, ...], form: Mapping[str, str]) -> tuple[Any, .
 
     Raises InvalidInput with the code invalid_input and every problem found.
     """
-    return parse(
-        fields, {field.name: field.from_text(form[field.name].strip()) for field in fields if field.name in form}
-    )
+    typed = {field.name: form[field.name].strip() for field in fields if field.name in form}
+    if broken := [field for field in fields if "\ufffd" in typed.get(field.name, "")]:  # what was not UTF-8 becomes
+        fault = Fault("was not sent as UTF-8")
+        raise InvalidInput("invalid_input", str(fault), problems=tuple(field.problem(fault) for field in broken))
+    return parse(fields, {field.name: field.from_text(typed[field.name]) for field in fields if field.name in typed})
 
 
 def _identifier(value: object) -> str:

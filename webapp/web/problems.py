@@ -1,6 +1,5 @@
 """Every exception becomes one answer here: problem+json for programs (RFC 9457), a page where people look."""
 
-import json
 import logging
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -17,6 +16,7 @@ from webapp.web.asking import NotAuthenticated
 from webapp.web.guard import CrossOrigin, request_id
 from webapp.web.limiter import TooManyAttempts
 from webapp.web.parsing import BODY_BYTES_MAX, InvalidInput
+from webapp.web.problem_details import problem_details
 
 log = logging.getLogger(__name__)
 
@@ -87,22 +87,8 @@ def _retry_after(seconds: int) -> tuple[tuple[str, str], ...]:
 
 def problem_json(problem: Problem) -> Response:
     """A problem as an `application/problem+json` answer."""
-    body: dict[str, object] = {
-        "type": "about:blank",
-        "title": problem.title,
-        "status": problem.status,
-        "detail": problem.sentence,
-        "error": problem.sentence,
-        "code": problem.code,
-        "request_id": request_id(),
-    }
-    if problem.errors:
-        body["errors"] = problem.errors
-    answer = Response(
-        json.dumps(body, ensure_ascii=False, separators=(",", ":")),
-        problem.status,
-        content_type="application/problem+json",
-    )
+    body = problem_details(problem.status, problem.code, problem.sentence, request_id(), problem.errors)
+    answer = Response(body, problem.status, content_type="application/problem+json")
     return _with_headers(answer, problem)
 
 

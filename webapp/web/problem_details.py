@@ -1,0 +1,24 @@
+"""The body of an error for programs: RFC 9457's members, and Fairlist's `error`, `code`, `errors` and `request_id`."""
+
+import json
+from collections.abc import Sequence
+from http import HTTPStatus
+
+
+def problem_details(
+    status: int, code: str, sentence: str, request_id: str = "", errors: Sequence[dict[str, str]] = ()
+) -> bytes:
+    """The body; `code` is a stable word for programs, `sentence` is for people, `errors` names the fields at fault."""
+    members: dict[str, object] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": sentence,
+        "error": sentence,
+        "code": code,
+    }
+    if request_id:
+        members["request_id"] = request_id
+    if errors:
+        members["errors"] = list(errors)
+    return json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()

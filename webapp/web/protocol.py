@@ -1,0 +1,129 @@
+"""uvicorn's HTTP protocol with bounds that it lacks: how long a head may be and take, and how much may be sent ahead.
+
+Without them, one connection that nobody has let in could fill the memory or keep the loop busy.
+"""
+
+import asyncio
+from http import HTTPStatus
+from typing import Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from webapp.web.guard import HEADERS
+from webapp.web.problem_details import problem_details
+
+HEAD_BYTES_MAX: Final = 32_768
+HEAD_S: Final = 10.0
+PIPELINE_MAX: Final = 32
+
+TOO_LONG: Final = f"The address and the headers must have at most {HEAD_BYTES_MAX:,} bytes together"
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection. What exceeds a bound is answered where that is possible, and ends it."""
+
+    _head_bytes = 0  # of the address and headers that are complete
+    _unfinished_bytes = 0  # received since the head of a request began
+    _in_head = True
+    _is_refused = False
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for a request, but not for ever."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._stop_awaiting_head()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has arrived, unless a head is longer already than it may become."""
+        if self._is_refused:
+            return
+        if self._in_head:
+            if self._unfinished_bytes > HEAD_BYTES_MAX:
+                self._refuse(431, "head_too_long", TOO_LONG)
+                return
+            self._unfinished_bytes += len(data)
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._in_head, self._head_bytes, self._unfinished_bytes = True, 0, 0
+        self._await_head()
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the address."""
+        self._head_bytes += len(url)
+        if self._head_bytes <= HEAD_BYTES_MAX:
+            super().on_url(url)
+        else:
+            self._refuse(414, "address_too_long", TOO_LONG)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header."""
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes <= HEAD_BYTES_MAX:
+            super().on_header(name, value)
+        else:
+            self._refuse(431, "head_too_long", TOO_LONG)
+
+    def on_headers_complete(self) -> None:
+        """A request can be handled, once those before it are answered."""
+        self._in_head = False
+        self._stop_awaiting_head()
+        if self._is_refused:
+            return
+        super().on_headers_complete()
+        if len(self.pipeline) > PIPELINE_MAX:
+            self._is_refused = True
+            self.transport.abort()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        if not self._is_refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """A request has arrived whole."""
+        if not self._is_refused:
+            super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What cannot be read as HTTP."""
+        self._refuse(400, "bad_request", msg)
+
+    def _refuse(self, status: int, code: str, sentence: str) -> None:
+        if self._is_refused:
+            return
+        self._is_refused = True
+        body = problem_details(status, code, sentence)
+        headers = (
+            *HEADERS,
+            (b"content-type", b"application/problem+json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"cache-control", b"no-store"),
+            (b"connection", b"close"),
+        )
+        head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
+        self.transport.write(
+            head + b"".join(name + b": " + value + b"\r\n" for name, value in headers) + b"\r\n" + body
+        )
+        self.transport.close()
+
+    def _await_head(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_S, self._head_is_late)
+
+    def _stop_awaiting_head(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if not self.transport.is_closing():
+            self._refuse(408, "request_timeout", f"A request must begin within {HEAD_S:.0f} seconds")
