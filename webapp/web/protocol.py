@@ -22,8 +22,7 @@ TOO_LONG: Final = f"The address and the headers must have at most {HEAD_BYTES_MA
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. What exceeds a bound is answered where that is possible, and ends it."""
 
-    _head_bytes = 0  # of the address and headers that are complete
-    _unfinished_bytes = 0  # received since the head of a request began
+    _unfinished_bytes = 0  # received since a head began that is not complete
     _in_head = True
     _is_refused = False
     _head_timer: asyncio.TimerHandle | None = None
@@ -48,34 +47,25 @@ class BoundedProtocol(HttpToolsProtocol):
                 return
             self._unfinished_bytes += len(data)
         super().data_received(data)
+        if self._in_head:
+            self._await_head()
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._in_head, self._head_bytes, self._unfinished_bytes = True, 0, 0
-        self._await_head()
+        self._in_head, self._unfinished_bytes = True, 0
         super().on_message_begin()
-
-    def on_url(self, url: bytes) -> None:
-        """A part of the address."""
-        self._head_bytes += len(url)
-        if self._head_bytes <= HEAD_BYTES_MAX:
-            super().on_url(url)
-        else:
-            self._refuse(414, "address_too_long", TOO_LONG)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header."""
-        self._head_bytes += len(name) + len(value)
-        if self._head_bytes <= HEAD_BYTES_MAX:
-            super().on_header(name, value)
-        else:
-            self._refuse(431, "head_too_long", TOO_LONG)
 
     def on_headers_complete(self) -> None:
         """A request can be handled, once those before it are answered."""
         self._in_head = False
         self._stop_awaiting_head()
         if self._is_refused:
+            return
+        if len(self.url) > HEAD_BYTES_MAX:
+            self._refuse(414, "address_too_long", TOO_LONG)
+            return
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES_MAX:
+            self._refuse(431, "head_too_long", TOO_LONG)
             return
         super().on_headers_complete()
         if len(self.pipeline) > PIPELINE_MAX:
