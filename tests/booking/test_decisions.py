@@ -201,7 +201,9 @@ def test_the_capacity_may_fall_to_what_is_booked() -> None:
 
 def test_the_capacity_never_falls_below_what_is_booked(full: Event) -> None:
     full.resize(3)
-    with pytest.raises(Refusal, match="3 tickets are booked: the capacity can go down to that number") as refusal:
+    with pytest.raises(
+        Refusal, match="The capacity can go down to 3, the number of tickets that are booked"
+    ) as refusal:
         full.resize(2)
     assert refusal.value.code == "capacity_below_booked"
 

@@ -112,7 +112,8 @@ def resize(state: EventState, tickets: int) -> Decision[Resizing]:
     _require_open(state)
     if tickets < state.booked:
         raise Refusal(
-            "capacity_below_booked", f"{state.booked} tickets are booked: the capacity can go down to that number"
+            "capacity_below_booked",
+            f"The capacity can go down to {state.booked}, the number of tickets that are booked",
         )
     if tickets == state.capacity:
         return Decision([], Resizing(tickets, ()))

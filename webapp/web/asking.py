@@ -39,3 +39,9 @@ async def require_password() -> Organiser:
 def address() -> str:
     """The sender's address; a trusted proxy's word for it where one is set."""
     return request.remote_addr or ""
+
+
+def is_secure() -> bool:
+    """Whether browsers reach this server by https, as far as the request or PUBLIC_URL tells."""
+    public_url = parts().settings.public_url
+    return request.is_secure or (public_url is not None and public_url.startswith("https://"))

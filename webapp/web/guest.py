@@ -13,6 +13,7 @@ from webapp.booking.state import EventCursor, EventPage, Status
 from webapp.box_office import BoxOffice
 from webapp.desk import Unavailable
 from webapp.web import parsing, rendering
+from webapp.web.asking import is_secure
 from webapp.web.cookies import GUEST_COOKIE, GuestMemory
 from webapp.web.forms import EMPTY, Form, mistaken
 from webapp.web.parsing import USER_ID, InvalidInput
@@ -62,7 +63,7 @@ async def place_order(event_slug: str) -> Response:
         return await _event(event_id, booking=Form(form), taken=taken)
     answer = rendering.see_other(f"{rendering.event_path(event_id)}#mine")
     cookie = parts().gatekeeper.memories.written(memory.remembering(event_id, name))
-    answer.set_cookie(**GUEST_COOKIE.setting(cookie, secure=request.is_secure))
+    answer.set_cookie(**GUEST_COOKIE.setting(cookie, secure=is_secure()))
     return answer
 
 
@@ -131,7 +132,7 @@ async def standing(office: BoxOffice, event_id: str, name: str) -> Standing:
 
 def remembered() -> GuestMemory:
     """What this browser has booked."""
-    return parts().gatekeeper.memories.read(GUEST_COOKIE.found_in(request.cookies, secure=request.is_secure))
+    return parts().gatekeeper.memories.read(GUEST_COOKIE.found_in(request.cookies, secure=is_secure()))
 
 
 async def shown_events(after: str | None) -> EventPage:

@@ -8,7 +8,7 @@ from quart import Blueprint, Response, g, request
 
 from webapp.booking.decisions import Cancellation, Placement, Refusal
 from webapp.web import parsing, rendering
-from webapp.web.asking import address
+from webapp.web.asking import address, is_secure
 from webapp.web.cookies import SESSION_COOKIE, Cookie, Session
 from webapp.web.forms import EMPTY, Form, mistaken
 from webapp.web.guest import event_named, listing, standing
@@ -35,7 +35,7 @@ async def require_session() -> Response | None:
     """Send whoever is not the organiser to the sign-in, and from there to the page that was asked for."""
     if parts().gatekeeper.open_to_all or request.path == SIGN_IN:
         return None
-    g.session = parts().gatekeeper.sessions.find(SESSION_COOKIE.found_in(request.cookies, secure=request.is_secure))
+    g.session = parts().gatekeeper.sessions.find(SESSION_COOKIE.found_in(request.cookies, secure=is_secure()))
     if g.session is not None:
         return None
     wanted = _local(request.path) if request.method == "GET" else PANEL
@@ -84,7 +84,7 @@ async def sign_out() -> Response:
     session: Session | None = g.pop("session", None)
     if session is not None:
         parts().gatekeeper.sessions.end(session)
-        answer.set_cookie(**SESSION_COOKIE.removal(secure=request.is_secure))
+        answer.set_cookie(**SESSION_COOKIE.removal(secure=is_secure()))
     return answer
 
 
@@ -99,7 +99,7 @@ def _local(wanted: str) -> str:
 
 
 def _set_session(answer: Response, value: str) -> None:
-    answer.set_cookie(**SESSION_COOKIE.setting(value, secure=request.is_secure))
+    answer.set_cookie(**SESSION_COOKIE.setting(value, secure=is_secure()))
 
 
 # The events
@@ -189,7 +189,7 @@ async def _event(event_id: str, *, booking: Form = EMPTY, cancelling: Form = EMP
         notice=_notice(),
     )
     if _notice():
-        answer.set_cookie(**NOTICE_COOKIE.removal(secure=request.is_secure))
+        answer.set_cookie(**NOTICE_COOKIE.removal(secure=is_secure()))
     return answer
 
 
@@ -223,12 +223,12 @@ def isolated(name: str) -> str:
 def _done(event_id: str, notice: str) -> Response:
     answer = see_other(organise_path(event_id))
     value = base64.urlsafe_b64encode(notice.encode()).decode()
-    answer.set_cookie(**NOTICE_COOKIE.setting(value, secure=request.is_secure))
+    answer.set_cookie(**NOTICE_COOKIE.setting(value, secure=is_secure()))
     return answer
 
 
 def _notice() -> str:
-    value = NOTICE_COOKIE.found_in(request.cookies, secure=request.is_secure)
+    value = NOTICE_COOKIE.found_in(request.cookies, secure=is_secure())
     try:
         return base64.urlsafe_b64decode(value).decode()
     except ValueError:
