@@ -363,6 +363,13 @@ async def test_signing_out_ends_the_session_for_copies_of_its_cookie_too(
     assert (await organiser.get("/ui/organise")).status_code == 303
 
 
+async def test_behind_https_cookies_are_for_this_host_alone_and_never_sent_in_the_clear(box_office: BoxOffice) -> None:
+    browser = app_over(box_office, PUBLIC_URL="https://tickets.example.org").test_client()
+    cookie = (await sign_in(browser)).headers["Set-Cookie"]
+    assert cookie.startswith("__Host-fairlist-session=")
+    assert "Secure" in cookie
+
+
 async def test_the_session_cookie_is_kept_from_scripts_and_other_sites(browser: Browser) -> None:
     cookie = (await sign_in(browser)).headers["Set-Cookie"]
     assert "HttpOnly" in cookie
