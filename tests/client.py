@@ -14,6 +14,7 @@ from email.message import Message
 from typing import Any, Self
 
 TIMEOUT_S = 60.0
+SENDER = "127.0.0.1"
 
 Body = bytes | Mapping[str, object] | None
 Headers = Mapping[str, str]
@@ -43,10 +44,10 @@ def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-def ask(port: int, request: str, body: Body = None, headers: Headers | None = None, sender: str = "127.0.0.1") -> Reply:
+def ask(port: int, request: str, body: Body = None, headers: Headers | None = None, sender: str = SENDER) -> Reply:
     """Send a request from the loopback address `sender`, on a connection of its own, and wait for the reply."""
     method, target = request.split(" ", 1)
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S, source_address=(sender, 0))
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S, source_address=_bound_to(sender))
     try:
         connection.request(method, target, _encoded(body), {**_typed(body), **(headers or {})})
         response = connection.getresponse()
@@ -63,9 +64,9 @@ class Connection:
         self.writer = writer
 
     @classmethod
-    async def open(cls, port: int, sender: str = "127.0.0.1") -> Self:
+    async def open(cls, port: int, sender: str = SENDER) -> Self:
         """A new connection from the loopback address `sender`. Raises OSError."""
-        return cls(*await asyncio.open_connection("127.0.0.1", port, local_addr=(sender, 0)))
+        return cls(*await asyncio.open_connection("127.0.0.1", port, local_addr=_bound_to(sender)))
 
     async def ask(self, request: str, body: Body = None, headers: Headers | None = None) -> Reply:
         """Send a request and wait for the reply. Raises OSError and EOFError where the server goes away."""
@@ -101,6 +102,11 @@ def raw(request: str, body: Body = None, headers: Headers | None = None) -> byte
     fields = {"Host": "localhost", **_typed(body), **length, **(headers or {})}
     lines = [f"{request} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + (content or b"")
+
+
+def _bound_to(sender: str) -> tuple[str, int] | None:
+    """Where a socket is bound to. A bound port stays taken for a minute, and 28,000 of them are all there are."""
+    return None if sender == SENDER else (sender, 0)
 
 
 def _encoded(body: Body) -> bytes | None:

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import webapp
-from tests.client import Body, Headers, Reply, ask, basic
+from tests.client import SENDER, Body, Headers, Reply, ask, basic
 from webapp.settings import SETTINGS
 
 TIMEOUT_S: Final = 60.0
@@ -166,7 +166,7 @@ class Server:
 
     # What others do with it
 
-    def ask(self, request: str, body: Body = None, headers: Headers | None = None, sender: str = "127.0.0.1") -> Reply:
+    def ask(self, request: str, body: Body = None, headers: Headers | None = None, sender: str = SENDER) -> Reply:
         """Send a request such as `GET /health`, and wait for the reply."""
         return ask(self.port, request, body, headers, sender)
 

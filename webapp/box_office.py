@@ -8,7 +8,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any, Final
@@ -68,6 +68,7 @@ class BoxOffice:
         )
         self._committing: asyncio.Task[None] | None = None
         self._patience: asyncio.TimerHandle | None = None
+        self._unanswered: deque[tuple[float, asyncio.Future[Any]]] = deque()  # with the time until which it may take
         self._folds = asyncio.Semaphore(FOLDS_AT_ONCE)
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -137,6 +138,7 @@ class BoxOffice:
         log.info("checked %d ledgers with %d entries in %.1f s", events, entries, time.monotonic() - began)
         self._committing = asyncio.create_task(self._committer.run(), name="committer")
         self._committing.add_done_callback(self._committing_ended)
+        self._keep(self._answer_late_ones_forever())
         self._keep(self._drop_idle_desks_forever())
 
     @property
@@ -174,13 +176,12 @@ class BoxOffice:
         if self.pending >= self._pending_max or len(waiting) >= self._pending_max_per_desk:
             raise Unavailable("overloaded", "Too many requests are waiting; nothing was changed")
         desk = self._desk(event_id)
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
         self._committer.hand_in(desk, Command(rule, actor, future))
+        self._unanswered.append((loop.time() + ANSWER_TIMEOUT_S, future))
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                return await future
-        except TimeoutError:
-            raise Unavailable("outcome_unknown", "The answer is late: whether anything changed is not known") from None
+            return await future
         finally:
             self._forget_if_unknown(desk)
 
@@ -278,6 +279,17 @@ class BoxOffice:
             ) from error
 
     # Housekeeping
+
+    async def _answer_late_ones_forever(self) -> None:
+        """Answer whatever waits for too long. One look for all costs less than a timer for each."""
+        while True:
+            await asyncio.sleep(ANSWER_TIMEOUT_S / 20)
+            now = asyncio.get_running_loop().time()
+            while self._unanswered and (self._unanswered[0][1].done() or self._unanswered[0][0] < now):
+                _, future = self._unanswered.popleft()
+                if not future.done():
+                    sentence = "The answer is late: whether anything changed is not known"
+                    future.set_exception(Unavailable("outcome_unknown", sentence))
 
     async def _drop_idle_desks_forever(self) -> None:
         while True:

@@ -6,8 +6,8 @@ would otherwise go on for nobody. Measured by `make bench`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
 from quart import Response
 from quart.asgi import ASGIHTTPConnection
@@ -15,10 +15,10 @@ from quart.utils import encode_headers
 from quart.wrappers import Request
 from quart.wrappers.response import DataBody
 
+from webapp.web.parsing import BODY_BYTES_MAX
+
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
-
-PROMPT_BODY_S: Final = 1.0
 
 
 class Connection(ASGIHTTPConnection):
@@ -26,18 +26,14 @@ class Connection(ASGIHTTPConnection):
 
     async def __call__(self, receive: Receive, send: Send) -> None:
         """Receive the request, let the app handle it, send the answer."""
-        received: list[Any] = []
-        try:
-            async with asyncio.timeout(PROMPT_BODY_S):
-                received.append(await receive())
-        except TimeoutError:
-            await super().__call__(receive, send)
+        if _announces_too_much(self.scope["headers"]):
+            await super().__call__(receive, send)  # which refuses it without waiting for it
             return
-        message = received[0]
+        message = await receive()
         if message["type"] == "http.request" and not message.get("more_body", False):
             await self._straight(message.get("body", b""), receive, send)
         else:
-            await super().__call__(_replaying(received, receive), send)
+            await super().__call__(_replaying([message], receive), send)
 
     async def _straight(self, body: bytes, receive: Receive, send: Send) -> None:
         request: Request = self._create_request_from_scope(send)
@@ -46,15 +42,19 @@ class Connection(ASGIHTTPConnection):
         request.body_timeout = None  # nothing to wait for, and Quart would spend a task on the watch
         response = await self.app.handle_request(request)
         if isinstance(response, Response) and isinstance(response.response, DataBody):
-            await _send_whole(response, send)
+            await _send_whole(response, response.response, send)
         else:
             await _until_first(self._send_response(send, response), _until_gone(receive))
 
 
-async def _send_whole(response: Response, send: Send) -> None:
+def _announces_too_much(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(name == b"content-length" and int(value) > BODY_BYTES_MAX for name, value in headers)
+
+
+async def _send_whole(response: Response, body: DataBody, send: Send) -> None:
     headers = encode_headers(response.headers)
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-    await send({"type": "http.response.body", "body": await response.get_data(as_text=False)})
+    await send({"type": "http.response.body", "body": body.data[body.begin : body.end]})
 
 
 async def _until_first(*works: Awaitable[None]) -> None:

@@ -93,11 +93,12 @@ def etag(counts: Counts) -> str:
     return f"{counts.head}-{counts.head_hash[:6].hex()}"
 
 
+_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def answer(members: dict[str, Any]) -> Response:
     """A JSON object as an answer."""
-    found = Response(json.dumps(members, ensure_ascii=False, separators=(",", ":")), content_type="application/json")
-    found.timeout = None  # it fits into the socket's buffer; Quart would spend a task on the watch
-    return found
+    return Response(_json(members), content_type="application/json")
 
 
 async def body() -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""uvicorn's HTTP protocol with bounds that it lacks: how long a head may be and take, and how much may be sent ahead.
+"""uvicorn's HTTP protocol with bounds that it lacks.
+
+They are how long a head may be, how long a request may take to arrive, and how many may be sent ahead.
 
 Without them, one connection that nobody has let in could fill the memory or keep the loop busy.
 """
@@ -13,7 +15,7 @@ from webapp.web.guard import HEADERS
 from webapp.web.problem_details import problem_details
 
 HEAD_BYTES_MAX: Final = 32_768
-HEAD_S: Final = 10.0
+REQUEST_S: Final = 10.0
 PIPELINE_MAX: Final = 32
 
 TOO_LONG: Final = f"The address and the headers must have at most {HEAD_BYTES_MAX:,} bytes together"
@@ -24,17 +26,18 @@ class BoundedProtocol(HttpToolsProtocol):
 
     _unfinished_bytes = 0  # received since a head began that is not complete
     _in_head = True
+    _in_request = True
     _is_refused = False
-    _head_timer: asyncio.TimerHandle | None = None
+    _request_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a request, but not for ever."""
         super().connection_made(transport)
-        self._await_head()
+        self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self._stop_awaiting_head()
+        self._stop_awaiting()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -47,18 +50,17 @@ class BoundedProtocol(HttpToolsProtocol):
                 return
             self._unfinished_bytes += len(data)
         super().data_received(data)
-        if self._in_head:
-            self._await_head()
+        if self._in_request:
+            self._await_request()
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._in_head, self._unfinished_bytes = True, 0
+        self._in_head, self._in_request, self._unfinished_bytes = True, True, 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """A request can be handled, once those before it are answered."""
         self._in_head = False
-        self._stop_awaiting_head()
         if self._is_refused:
             return
         if len(self.url) > HEAD_BYTES_MAX:
@@ -79,6 +81,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """A request has arrived whole."""
+        self._in_request = False
+        self._stop_awaiting()
         if not self._is_refused:
             super().on_message_complete()
 
@@ -104,16 +108,18 @@ class BoundedProtocol(HttpToolsProtocol):
         )
         self.transport.close()
 
-    def _await_head(self) -> None:
-        if self._head_timer is None:
-            self._head_timer = self.loop.call_later(HEAD_S, self._head_is_late)
+    def _await_request(self) -> None:
+        if self._request_timer is None:
+            self._request_timer = self.loop.call_later(REQUEST_S, self._request_is_late)
 
-    def _stop_awaiting_head(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+    def _stop_awaiting(self) -> None:
+        if self._request_timer is not None:
+            self._request_timer.cancel()
+            self._request_timer = None
 
-    def _head_is_late(self) -> None:
-        self._head_timer = None
-        if not self.transport.is_closing():
-            self._refuse(408, "request_timeout", f"A request must begin within {HEAD_S:.0f} seconds")
+    def _request_is_late(self) -> None:
+        self._request_timer = None
+        if getattr(self.cycle, "response_started", False):  # an answer that did not need the whole request
+            self.transport.close()
+        elif not self.transport.is_closing():
+            self._refuse(408, "request_timeout", f"A request must arrive within {REQUEST_S:.0f} seconds")
