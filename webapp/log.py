@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import TracebackType
 from typing import Final, Self
 
@@ -18,21 +19,20 @@ FLUSH_EVERY_S: Final = 0.5
 LINES_MAX: Final = 100_000
 LAST_WORDS_S: Final = 1.0
 
-Noted = tuple[float, str, str, str | None, int, float]
-"""An answered request: when, its id, method and route, the status, and the seconds it took."""
-
 
 class Log(logging.Handler):
     """Takes what the standard library's logging is told, and a note per request; inside `with`, they are written.
 
-    Its QueueHandler would take a lock and a record per request; a note is a tuple in a bounded queue.
+    Its QueueHandler would take a lock and a record per request; a note is a line in a bounded queue. Lines are made
+    where they are noted: a thread that makes thousands at once would keep the event loop from running.
     """
 
     def __init__(self, descriptor: int = 2) -> None:
         super().__init__()
         self._descriptor = descriptor
-        self._waiting: deque[Noted | str] = deque(maxlen=LINES_MAX)
+        self._waiting: deque[str] = deque(maxlen=LINES_MAX)
         self._dropped = 0
+        self._is_torn = False  # whether what was written last ends inside a line
         self._hurry = threading.Event()
         self._is_ending = False
         self._writing = threading.Thread(target=self._write_until_the_end, name="log", daemon=True)
@@ -52,7 +52,10 @@ class Log(logging.Handler):
 
     def note(self, request_id: str, method: str, route: str | None, status: int, seconds: float) -> None:
         """Remember an answered request; `status` is 0 where the client left before its answer."""
-        self._add((time.time(), request_id, method, route, status, seconds))
+        self._add(
+            f'{{"time": "{_utc(time.time())}", "request_id": "{request_id}", "method": {_quoted(method)}, '
+            f'"route": {_quoted(route)}, "status": {status}, "ms": {seconds * 1_000:.1f}}}\n'
+        )
 
     def emit(self, record: logging.LogRecord) -> None:
         """Have a record written at once, its traceback included."""
@@ -64,10 +67,10 @@ class Log(logging.Handler):
         }
         if record.exc_info:
             line["traceback"] = logging.Formatter().formatException(record.exc_info)
-        self._add(json.dumps(line))
+        self._add(json.dumps(line) + "\n")
         self._hurry.set()
 
-    def _add(self, line: Noted | str) -> None:
+    def _add(self, line: str) -> None:
         self._dropped += len(self._waiting) == LINES_MAX
         self._waiting.append(line)
 
@@ -79,30 +82,34 @@ class Log(logging.Handler):
 
     def _write(self) -> None:
         """Write what waits. Where it finds no room, as on a full disk, it is dropped and counted."""
-        lines = [_text(self._waiting.popleft()) for _ in range(len(self._waiting))]
+        lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
         if self._dropped:
-            lines.append(json.dumps({"warning": f"{self._dropped} lines were dropped, for want of room"}))
+            lines.append(json.dumps({"warning": f"{self._dropped} lines were dropped, for want of room"}) + "\n")
             self._dropped = 0
-        rest = memoryview("".join(f"{line}\n" for line in lines).encode())
+        if self._is_torn:
+            lines.insert(0, "\n")
+        text = memoryview("".join(lines).encode())
+        written = 0
         try:
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+            while written < len(text):
+                written += os.write(self._descriptor, text[written:])
         except OSError:
             self._dropped += len(lines)
+        if written:
+            self._is_torn = text[written - 1] != ord("\n")
 
 
-def _text(line: Noted | str) -> str:
-    if isinstance(line, str):
-        return line
-    at, request_id, method, route, status, seconds = line
-    return (
-        f'{{"time": "{_utc(at)}", "request_id": "{request_id}", "method": {json.dumps(method)}, '
-        f'"route": {json.dumps(route)}, "status": {status}, "ms": {seconds * 1_000:.1f}}}'
-    )
+_quoted: Final = lru_cache(1_000)(json.dumps)
 
 
 def _utc(timestamp: float) -> str:
+    second, fraction = divmod(timestamp, 1)
+    return f"{_second(second)}.{int(fraction * 1_000):03}Z"
+
+
+@lru_cache(16)
+def _second(timestamp: float) -> str:
     try:
-        return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="milliseconds")
+        return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="seconds").removesuffix("+00:00")
     except (ValueError, OverflowError):  # a clock that is far off must not silence the log
         return str(timestamp)
