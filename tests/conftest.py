@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+# Before anything is imported that imports them, hence the order below.
 pytest.register_assert_rewrite("tests.machine", "tests.service.history", "tests.service.stage")
 
 from webapp.box_office import BoxOffice  # noqa: E402

@@ -9,7 +9,7 @@ import logging
 import secrets
 import time
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from webapp.booking.ledger import Actor, LedgerDamaged
 from webapp.booking.state import Counts, EventCursor, EventPage
 from webapp.committer import Committer
 from webapp.desk import Answer, Command, Desk, Rule, Unavailable
-from webapp.recovery import recover
+from webapp.recovery import every_event, recover
 from webapp.storage.store import Store, StoreUnreadable
 
 log = logging.getLogger(__name__)
@@ -130,8 +130,8 @@ class BoxOffice:
     async def start(self) -> None:
         """Fold and check every ledger, then begin to settle. Raises LedgerDamaged, StoreUnreadable."""
         began, events, entries = time.monotonic(), 0, 0
-        async for event_id in self._event_ids():
-            desk = self._desk(event_id)
+        async for counts in every_event(self._store):
+            desk = self._desk(counts.event_id)
             async with desk.lock:
                 await self._fold(desk)
             events, entries = events + 1, entries + (desk.published.head if desk.published else 0)
@@ -254,16 +254,6 @@ class BoxOffice:
         if desk.state is None:
             desk.state = await recover(self._store, desk.event_id)
             desk.published = desk.state.counts if desk.state.exists else None
-
-    async def _event_ids(self) -> AsyncIterator[str]:
-        before: EventCursor | None = None
-        while True:
-            page = await self._store.events(100, before)
-            for counts in page.events:
-                yield counts.event_id
-            if page.next is None:
-                return
-            before = page.next
 
     async def _read(self, reading: Awaitable[Answer]) -> Answer:
         try:

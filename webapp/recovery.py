@@ -1,11 +1,26 @@
 """Recovery: an event's state, folded from its ledger and checked against everything that was derived from it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from typing import Final
 
 from webapp.booking.ledger import LedgerDamaged
-from webapp.booking.state import Counts, EventState, require_whole
+from webapp.booking.state import Counts, EventCursor, EventState, require_whole
 from webapp.storage.store import Reader
+
+EVENTS_PER_PAGE: Final = 100
+
+
+async def every_event(store: Reader) -> AsyncIterator[Counts]:
+    """The counts of every event, newest first. Raises StoreUnreadable."""
+    before: EventCursor | None = None
+    while True:
+        page = await store.events(EVENTS_PER_PAGE, before)
+        for counts in page.events:
+            yield counts
+        if page.next is None:
+            return
+        before = page.next
 
 
 def _untold(_: int) -> None:

@@ -173,7 +173,7 @@ ADMIN_PASS: Final = Setting(
 AUTH_SECRET: Final = Setting(
     "AUTH_SECRET",
     "",
-    "What tokens, sessions and manage links are signed with; at least 32 bytes",
+    "What tokens, sessions and guests’ cookies are signed with; at least 32 bytes",
     _auth_secret,
     otherwise="generated, kept in `DATA_DIR`",
     secret=True,
@@ -198,7 +198,7 @@ TRUSTED_PROXIES: Final = Setting(
 PUBLIC_URL: Final = Setting(
     "PUBLIC_URL",
     "",
-    "Where people reach the server, for links: `https://tickets.example.org`",
+    "Where people reach the server, if not where it listens: `https://tickets.example.org`",
     _origin,
     otherwise="what the request says",
 )

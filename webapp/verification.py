@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from webapp.booking.ledger import LedgerDamaged
-from webapp.booking.state import EventCursor
-from webapp.recovery import recover
+from webapp.recovery import every_event, recover
 from webapp.storage.sqlite import SqliteReader
 from webapp.storage.store import StoreUnreadable
 
@@ -34,17 +33,11 @@ async def verify(reader: SqliteReader, schema: frozenset[tuple[str, str]], progr
         report.problems += [
             f"the schema is not as it was made: {name} is missing or altered" for name in sorted(altered)
         ]
-        before: EventCursor | None = None
-        while True:
-            page = await reader.events(100, before)
-            for counts in page.events:
-                await _replay(reader, counts.event_id, report, progress)
-            if page.next is None:
-                return report
-            before = page.next
+        async for counts in every_event(reader):
+            await _replay(reader, counts.event_id, report, progress)
     except StoreUnreadable as error:
         report.problems.append(f"the database cannot be read: {error}")
-        return report
+    return report
 
 
 async def _replay(reader: SqliteReader, event_id: str, report: Report, progress: Callable[[int], object]) -> None:
