@@ -40,7 +40,8 @@ class BoxOffice:
     """Takes commands for events, settles them fairly and durably, and publishes counts.
 
     `clock` gives microseconds since 1970, UTC; `randomness` so many random bytes; `on_fatal` is called once when the
-    process must end because what is stored can no longer be known.
+    process must end because what is stored can no longer be known; `on_commit` after every batch that was stored, with
+    its number of entries and the seconds that storing it took.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class BoxOffice:
         clock: Callable[[], int] = lambda: time.time_ns() // 1_000,
         randomness: Callable[[int], bytes] = secrets.token_bytes,
         on_fatal: Callable[[], None] = lambda: None,
+        on_commit: Callable[[int, float], object] = lambda _entries, _seconds: None,
         pending_max: int = 10_000,
         desk_idle_s: float = 600.0,
     ) -> None:
@@ -64,7 +66,12 @@ class BoxOffice:
         self._desks: OrderedDict[str, Desk] = OrderedDict()  # least recently used first
         self._closed_because: str | None = None
         self._committer = Committer(
-            store, self.announcements, clock=clock, fold=self._folding, on_failure=self._end_of_knowledge
+            store,
+            self.announcements,
+            clock=clock,
+            fold=self._folding,
+            on_failure=self._end_of_knowledge,
+            on_commit=on_commit,
         )
         self._committing: asyncio.Task[None] | None = None
         self._patience: asyncio.TimerHandle | None = None

@@ -5,6 +5,7 @@ Decide, write everything in one transaction, and only then publish, answer and a
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -25,7 +26,8 @@ class Committer:
     """Settles commands fairly and durably; `run` is its life.
 
     `clock` gives microseconds since 1970, UTC. `fold` is asked to fold a desk that has commands but no state, and to
-    line it up afterwards. `on_failure` is called once, when what is stored can no longer be known.
+    line it up afterwards. `on_failure` is called once, when what is stored can no longer be known; `on_commit` after
+    every batch that was stored, with its number of entries and the seconds that storing it took.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Committer:
         clock: Callable[[], int],
         fold: Callable[[Desk], object],
         on_failure: Callable[[], None],
+        on_commit: Callable[[int, float], object],
     ) -> None:
         self.pending = 0
         self._has_failed = False
@@ -44,6 +47,7 @@ class Committer:
         self._clock = clock
         self._fold = fold
         self._on_failure = on_failure
+        self._on_commit = on_commit
         self._line: deque[Desk] = deque()  # folded desks with pending commands, in turn
         self._in_hand: list[Settlement] = []  # what the present batch is made of
         self._wake = asyncio.Event()
@@ -149,6 +153,7 @@ class Committer:
     async def _store_and_answer(self, changed: list[Settlement]) -> None:
         if not changed:
             return
+        began = time.perf_counter()
         try:
             await self._append(changed)
         except Rejected as error:
@@ -165,10 +170,12 @@ class Committer:
             log.critical("whether a batch was stored is not known: %s", error, exc_info=error)
             self._fail(changed)
         else:
+            seconds = time.perf_counter() - began
             news = [settlement.publish() for settlement in changed]
             for settlement in changed:
                 settlement.answer()
             self._announcements.announce(news)
+            self._on_commit(sum(len(settlement.entries) for settlement in changed), seconds)
 
     async def _append(self, changed: list[Settlement]) -> None:
         if self._has_failed:
