@@ -33,13 +33,14 @@ MAY_IMPORT = {
     "desk": {"booking"},
     "demo": {"booking", "box_office", "desk"},
     "log": set[str](),
+    "metrics": set[str](),
     "paths": set[str](),
     "recovery": {"booking", "storage.store"},
     "server": EVERYTHING,
     "settings": set[str](),
     "storage": {"booking"},
     "verification": {"booking", "recovery", "storage"},
-    "web": {"announcements", "booking", "box_office", "desk", "log", "paths", "settings"},
+    "web": {"announcements", "booking", "box_office", "desk", "log", "metrics", "paths", "settings"},
 }
 # Without IO, clock, randomness or concurrency.
 PURE = {

@@ -16,7 +16,7 @@ from webapp.settings import markdown_table
 
 README = (CODE / "README.md").read_text()
 CHANGELOG = (CODE / "CHANGELOG.md").read_text()
-ROUTES = {"/initialize", "/book", "/cancel", "/status/", "/auth/token", "/health", "/readyz", "/'"}
+ROUTES = {"/initialize", "/book", "/cancel", "/status/", "/auth/token", "/health", "/metrics", "/readyz", "/'"}
 """What of each route is seen in a line of curl."""
 
 

@@ -13,6 +13,7 @@ from quart import Quart
 from webapp.box_office import BoxOffice
 from webapp.demo import run_demo
 from webapp.log import Log
+from webapp.metrics import Metrics
 from webapp.paths import SCHEMA
 from webapp.settings import Settings
 from webapp.storage.lock import DatabaseLock
@@ -26,6 +27,7 @@ from webapp.web.contract import contract
 from webapp.web.guest import guest
 from webapp.web.health import health
 from webapp.web.live import live
+from webapp.web.metrics import metrics as metrics_front
 from webapp.web.organiser import organiser
 from webapp.web.parsing import BODY_BYTES_MAX
 from webapp.web.parts import NAME, Parts
@@ -62,8 +64,13 @@ async def running(settings: Settings, requests: Log, on_fatal: Callable[[], None
             log.info("migrated the database: %s", migration.name)
         store = await SqliteStore.open(database)
         opened.push_async_callback(store.close)
+        metrics = Metrics()
         box_office = BoxOffice(
-            store, on_fatal=on_fatal, pending_max=settings.pending_max, desk_idle_s=settings.desk_idle_s
+            store,
+            on_fatal=on_fatal,
+            on_commit=metrics.note_commit,
+            pending_max=settings.pending_max,
+            desk_idle_s=settings.desk_idle_s,
         )
         opened.push_async_callback(box_office.stop)
         await box_office.start()
@@ -72,7 +79,8 @@ async def running(settings: Settings, requests: Log, on_fatal: Callable[[], None
         opened.callback(gatekeeper.close)
         if settings.app_env == "demo":
             await opened.enter_async_context(_in_background(run_demo(box_office)))
-        app = create_app(Parts(settings, box_office, gatekeeper), requests)
+        app = create_app(Parts(settings, box_office, gatekeeper, metrics), requests)
+        await opened.enter_async_context(_in_background(metrics.watch_loop()))
         yield Running(app, box_office, generated_password)
 
 
@@ -84,11 +92,11 @@ def create_app(parts: Parts, requests: Log) -> Quart:
     app.asgi_http_class = Connection
     app.url_map.merge_slashes = False  # an event's id may hold two slashes in a row
     app.extensions[NAME] = parts
-    for front in (assets, contract, health, guest, organiser, live):
+    for front in (assets, contract, health, guest, organiser, live, metrics_front):
         app.register_blueprint(front)
     app.before_request(guard.look_before_routing)
     problems.register(app)
-    app.asgi_app = guard.Guard(app.asgi_app, requests)  # type: ignore[method-assign]
+    app.asgi_app = guard.Guard(app.asgi_app, requests, parts.metrics)  # type: ignore[method-assign]
     return app
 
 

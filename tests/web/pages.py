@@ -11,6 +11,7 @@ from werkzeug.security import generate_password_hash
 from webapp.app import create_app
 from webapp.box_office import BoxOffice
 from webapp.log import Log
+from webapp.metrics import Metrics
 from webapp.settings import Settings
 from webapp.web.auth import Gatekeeper
 from webapp.web.parts import Parts
@@ -32,7 +33,7 @@ def app_over(box_office: BoxOffice, **environ: str) -> Quart:
         token_exp_s=60,
         open_to_all=not settings.authentication,
     )
-    return create_app(Parts(settings, box_office, gatekeeper), Log())
+    return create_app(Parts(settings, box_office, gatekeeper, Metrics()), Log())
 
 
 async def words(answer: Response) -> str:

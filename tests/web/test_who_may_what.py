@@ -14,10 +14,9 @@ import pytest
 
 from tests.client import Reply, basic
 from tests.server import PASSWORD, TIMEOUT_S, USER, Server
-from webapp.app import create_app
-from webapp.log import Log
+from tests.web.pages import app_over
+from webapp.box_office import BoxOffice
 from webapp.web.cookies import SESSION_COOKIE, Sessions
-from webapp.web.parts import Parts
 from webapp.web.passwords import PasswordFile
 from webapp.web.secrets import Secrets
 from webapp.web.tokens import Tokens
@@ -35,6 +34,7 @@ ROUTES = [
     ("GET /health", "GET /health", "", ANYONE, {200}),
     ("GET /healthz", "GET /healthz", "", ANYONE, {200}),
     ("GET /readyz", "GET /readyz", "", ANYONE, {200}),
+    ("GET /metrics", "GET /metrics", "", ORGANISER, {200}),
     ("GET /static/<path:name>", "GET /static/app.css", "", ANYONE, {200}),
     ("POST /initialize", "POST /initialize", GIG, ORGANISER, {200}),
     ("POST /book", "POST /book", BOB, ANYONE, {200}),
@@ -159,7 +159,7 @@ def test_everybody_may_what_the_table_says_and_nothing_else(house: House, person
 
 
 def test_the_table_names_every_route_of_the_app() -> None:
-    app = create_app(cast(Parts, None), Log())
+    app = app_over(cast(BoxOffice, None))
     routes = {
         f"{method} {rule.rule}"
         for rule in app.url_map.iter_rules()

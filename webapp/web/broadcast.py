@@ -108,11 +108,16 @@ class Places:
         self._per_address_max = per_address_max
         self._taken: Counter[str] = Counter()
 
+    @property
+    def count(self) -> int:
+        """How many are taken."""
+        return self._taken.total()
+
     def require_free(self, address: str) -> None:
         """Raises TooManyAttempts where the address has its share, Unavailable where nobody gets another."""
         if self._taken[network(address)] >= self._per_address_max:
             raise TooManyAttempts(RETRY_AFTER_S)
-        if self._taken.total() >= self._streams_max:
+        if self.count >= self._streams_max:
             raise Unavailable("overloaded", "Too many live pages are open just now", RETRY_AFTER_S)
 
     @contextmanager

@@ -1,4 +1,7 @@
-"""What stands in front of every route: request ids, security headers, the log of requests, and the cross-site check."""
+"""What stands in front of every route: request ids, security headers, the cross-site check.
+
+Every request is noted here, in the log and in the metrics.
+"""
 
 import itertools
 import logging
@@ -13,6 +16,7 @@ from urllib.parse import urlsplit
 from quart import request
 
 from webapp.log import Log
+from webapp.metrics import Metrics
 from webapp.web.parts import parts
 from webapp.web.problem_details import problem_details
 
@@ -55,25 +59,28 @@ class CrossOrigin(Exception):
 class Guard:
     """ASGI layer around the app: every answer, errors and streams included, leaves through it."""
 
-    def __init__(self, app: Application, requests: Log) -> None:
+    def __init__(self, app: Application, requests: Log, metrics: Metrics) -> None:
         self._app = app
         self._requests = requests
+        self._metrics = metrics
         self._prefix = secrets.token_hex(6)
         self._numbers = itertools.count(1)
 
     async def __call__(self, scope: Any, receive: Any, send: Send) -> None:
-        """Pass a request on, with an id; dress its answer and note it in the log."""
+        """Pass a request on, with an id; dress its answer, note it in the log and count it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
+        answered = 0.0
         status = 0
         scope[REQUEST_ID] = identity = f"{self._prefix}-{next(self._numbers):x}"
         dress = (*HEADERS, (b"x-request-id", identity.encode()), *([HSTS] if scope["scheme"] == "https" else []))
 
         async def send_dressed(message: Message) -> None:
-            nonlocal status
+            nonlocal answered, status
             if message["type"] == "http.response.start":
+                answered = time.perf_counter()
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), *dress]
             await send(message)
@@ -88,7 +95,10 @@ class Guard:
             if not status:
                 await _answer(send_dressed, 500, "internal", "Something went wrong here", identity)
         finally:
-            self._requests.note(identity, scope["method"], scope.get(ROUTE), status, time.perf_counter() - started)
+            method, route, ended = scope["method"], scope.get(ROUTE), time.perf_counter()
+            self._requests.note(identity, method, route, status, ended - started)
+            # Until the answer began, or every stream that somebody leaves open for an hour would count as slow.
+            self._metrics.note_request(method, route, status, (answered or ended) - started)
 
 
 def _host_is_sound(scope: Scope) -> bool:

@@ -174,6 +174,11 @@ async def _something_newer(channel: Channel, version: int) -> bool:
     return True
 
 
+def open_streams() -> int:
+    """How many streams the app that serves the current request has open."""
+    return _parts().places.count
+
+
 @dataclass(frozen=True, slots=True)
 class _Live:
     broadcast: Broadcast
@@ -181,7 +186,7 @@ class _Live:
 
 
 def _parts() -> _Live:
-    """The broadcast of the app that serves the current request, made at its first stream."""
+    """The broadcast of the app that serves the current request, made when it is first asked for."""
     found = current_app.extensions.get(EXTENSION)
     if not isinstance(found, _Live):
         settings = parts().settings

@@ -6,6 +6,7 @@ from typing import Final
 from quart import current_app
 
 from webapp.box_office import BoxOffice
+from webapp.metrics import Metrics
 from webapp.settings import Settings
 from webapp.web.auth import Gatekeeper
 
@@ -14,11 +15,12 @@ NAME: Final = "fairlist"
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The settings, the box office, and the gatekeeper with its tokens, sessions and guests' memories."""
+    """The settings, the box office, the gatekeeper with its tokens, sessions and guests' memories, and the metrics."""
 
     settings: Settings
     box_office: BoxOffice
     gatekeeper: Gatekeeper
+    metrics: Metrics
 
 
 def parts() -> Parts:
