@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -15,7 +15,7 @@ Clock = Callable[[], float]
 
 KEYS_MAX: Final = 10_000
 _HOST_BITS: Final = 64
-_ADDRESS_LENGTH_MAX: Final = 45
+ADDRESS_LENGTH_MAX: Final = 45
 
 
 class TooManyAttempts(Exception):
@@ -43,28 +43,40 @@ class BoundedTable(OrderedDict[K, V]):
             self.popitem(last=False)
 
 
+class Left(NamedTuple):
+    """What is left in a bucket: how many tokens, and in how many seconds there will be one more."""
+
+    tokens: int
+    more_in_s: float
+
+
 class Limiter:
     """A bucket of `burst` tokens for every key, one of which comes back every `every_s` seconds.
 
     The generic cell rate algorithm: a bucket is one number, the moment at which it will be full again
     (https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm). `clock` gives seconds and never runs backwards. Keys
-    should be short, since up to `keys_max` of them are kept.
+    should be short, since up to `keys_max` of them are kept; a key that is forgotten has a full bucket, because nobody
+    may be kept waiting for what others have done.
     """
 
     def __init__(self, *, burst: int, every_s: float, clock: Clock = time.monotonic, keys_max: int = KEYS_MAX) -> None:
         self._every_s = every_s
         self._fullest_s = burst * every_s
+        self._rounding_s = every_s / 1_000  # what adding up loses must not cost the last token of a burst
         self._clock = clock
         self._full_at: BoundedTable[Hashable, float] = BoundedTable(keys_max)
 
-    def take(self, key: Hashable) -> None:
+    def take(self, key: Hashable) -> Left:
         """Takes a token out of the key's bucket. Raises TooManyAttempts, and takes nothing, where it is empty."""
         now = self._clock()
         full_at = max(self._full_at.get(key, now), now)
-        wait_s = full_at + self._every_s - now - self._fullest_s
-        self._full_at[key] = full_at if wait_s > 0 else full_at + self._every_s
-        if wait_s > 0:
-            raise TooManyAttempts(wait_s)
+        spent_s = full_at + self._every_s - now
+        unspent_s = self._fullest_s - spent_s + self._rounding_s
+        self._full_at[key] = full_at if unspent_s < 0 else full_at + self._every_s
+        if unspent_s < 0:
+            raise TooManyAttempts(-unspent_s)
+        tokens = int(unspent_s / self._every_s)
+        return Left(tokens, (tokens + 1) * self._every_s - unspent_s)
 
     def give_back(self, key: Hashable) -> None:
         """Puts a taken token back; a bucket holds never more than `burst`."""
@@ -77,10 +89,20 @@ def network(address: str) -> str:
     if ":" in address:
         with suppress(ValueError):
             return _network_v6(ipaddress.IPv6Address(address))
-    return address[:_ADDRESS_LENGTH_MAX]  # a proxy may pass on what is no address at all
+    return address[:ADDRESS_LENGTH_MAX]  # a proxy may pass on what is no address at all
 
 
 def _network_v6(address: ipaddress.IPv6Address) -> str:
     if address.ipv4_mapped:
         return str(address.ipv4_mapped)
     return str(ipaddress.IPv6Network((int(address) >> _HOST_BITS << _HOST_BITS, 128 - _HOST_BITS)))
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a sender is on this very machine."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return (mapped or found).is_loopback
