@@ -38,6 +38,7 @@ def test_nothing_has_to_be_set() -> None:
         pending_max=10_000,
         streams_max=2_000,
         streams_per_address=50,
+        bookings_per_minute=300,
         desk_idle_s=600,
     )
 
@@ -59,6 +60,7 @@ def test_everything_can_be_set() -> None:
             "PENDING_MAX": "1",
             "STREAMS_MAX": "10",
             "STREAMS_PER_ADDRESS": "2",
+            "BOOKINGS_PER_MINUTE": "0",
             "DESK_IDLE_S": "30",
         }
     ) == Settings(
@@ -76,6 +78,7 @@ def test_everything_can_be_set() -> None:
         pending_max=1,
         streams_max=10,
         streams_per_address=2,
+        bookings_per_minute=0,
         desk_idle_s=30,
     )
 
@@ -184,6 +187,8 @@ LONGER = "`openssl rand -base64 32` makes a good one; without the setting, one i
         ("PENDING_MAX", "0", "must be a whole number from 1 to 1000000."),
         ("STREAMS_MAX", "many", "must be a whole number from 1 to 100000."),
         ("STREAMS_PER_ADDRESS", "0", "must be a whole number from 1 to 100000."),
+        ("BOOKINGS_PER_MINUTE", "-1", "must be a whole number from 0 to 1000000."),
+        ("BOOKINGS_PER_MINUTE", "1000001", "must be a whole number from 0 to 1000000."),
         ("DESK_IDLE_S", "0", "must be a whole number from 1 to 31536000."),
         ("ADMIN_PASS", "\udcff", "must be UTF-8 text."),
     ],

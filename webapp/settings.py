@@ -209,6 +209,14 @@ STREAMS_MAX: Final = Setting("STREAMS_MAX", "2000", "Live streams that may be op
 STREAMS_PER_ADDRESS: Final = Setting(
     "STREAMS_PER_ADDRESS", "50", "Live streams that one address may have open", _whole_number(1, 100_000)
 )
+BOOKINGS_PER_MINUTE: Final = Setting(
+    "BOOKINGS_PER_MINUTE",
+    "300",
+    "Bookings, and questions for a guest’s place, that one address (of IPv6, a /64) may send in a minute, also all at "
+    "once; `0`: any number. Not limited: the organiser, and loopback addresses, because programs on this machine are "
+    "the owner’s, and a proxy on it that `TRUSTED_PROXIES` leaves out would make one of all guests",
+    _whole_number(0, 1_000_000),
+)
 DESK_IDLE_S: Final = Setting(
     "DESK_IDLE_S",
     "600",
@@ -218,7 +226,7 @@ DESK_IDLE_S: Final = Setting(
 
 SETTINGS: Final[tuple[Setting[object], ...]] = (
     HOST, PORT, PUBLIC_URL, TRUSTED_PROXIES, DATA_DIR, DATABASE_URL, ADMIN_USER, ADMIN_PASS, AUTH_SECRET, TOKEN_EXP,
-    APP_ENV, PENDING_MAX, STREAMS_MAX, STREAMS_PER_ADDRESS, DESK_IDLE_S,
+    APP_ENV, PENDING_MAX, STREAMS_MAX, STREAMS_PER_ADDRESS, BOOKINGS_PER_MINUTE, DESK_IDLE_S,
 )  # fmt: skip
 
 # What would be passed over in silence where data is private and temporary, though somebody relies on it.
@@ -243,6 +251,7 @@ class Settings:
     pending_max: int
     streams_max: int
     streams_per_address: int
+    bookings_per_minute: int
     desk_idle_s: int
 
     @property
@@ -277,6 +286,7 @@ class Settings:
             pending_max=reader.value(PENDING_MAX),
             streams_max=reader.value(STREAMS_MAX),
             streams_per_address=reader.value(STREAMS_PER_ADDRESS),
+            bookings_per_minute=reader.value(BOOKINGS_PER_MINUTE),
             desk_idle_s=reader.value(DESK_IDLE_S),
         )
         if private:

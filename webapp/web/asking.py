@@ -3,6 +3,7 @@
 from quart import request
 
 from webapp.web.auth import Nobody, Organiser
+from webapp.web.cookies import SESSION_COOKIE
 from webapp.web.parts import parts
 
 
@@ -34,6 +35,14 @@ async def require_password() -> Organiser:
     if organiser.by == "token":
         raise NotAuthenticated(Nobody("A token is given for the user name and password only."))
     return organiser
+
+
+async def is_organiser() -> bool:
+    """Whether the organiser asks, by a session of the panel, or by password or token. Raises TooManyAttempts."""
+    gatekeeper = parts().gatekeeper
+    if gatekeeper.sessions.find(SESSION_COOKIE.found_in(request.cookies, secure=is_secure())):
+        return True
+    return isinstance(await gatekeeper.who_is_asking(request.headers.get("Authorization"), address()), Organiser)
 
 
 def address() -> str:

@@ -10,6 +10,7 @@ from webapp.booking.decisions import Refusal
 from webapp.booking.state import Counts
 from webapp.web import parsing
 from webapp.web.asking import require_organiser, require_password
+from webapp.web.booking_limit import count_against_limit
 from webapp.web.parsing import EVENT_ID, TICKETS, USER_ID
 from webapp.web.parts import box_office, parts
 
@@ -42,6 +43,7 @@ async def initialize() -> Response:
 @contract.post("/book")
 async def book() -> Response:
     """Book a ticket, or join the waiting list."""
+    await count_against_limit()
     event_id, user_id = parsing.parse((EVENT_ID, USER_ID), await body())
     placement = await box_office().book(event_id, user_id)
     assigned = {"assigned": placement.status == "booked"}

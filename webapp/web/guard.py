@@ -50,6 +50,8 @@ HOST: Final = re.compile(rb"(?:[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?|
 
 REQUEST_ID: Final = "fairlist.request_id"
 ROUTE: Final = "fairlist.route"
+RATE_LIMIT: Final = "fairlist.rate_limit"
+"""Where in a request's scope the header fields lie that tell its sender how much is left."""
 
 
 class CrossOrigin(Exception):
@@ -82,7 +84,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 answered = time.perf_counter()
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *dress]
+                message["headers"] = [*message.get("headers", ()), *dress, *scope.get(RATE_LIMIT, ())]
             await send(message)
 
         try:

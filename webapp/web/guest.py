@@ -14,10 +14,13 @@ from webapp.box_office import BoxOffice
 from webapp.desk import Unavailable
 from webapp.web import parsing, rendering
 from webapp.web.asking import is_secure
+from webapp.web.booking_limit import count_against_limit
 from webapp.web.cookies import GUEST_COOKIE, GuestMemory
 from webapp.web.forms import EMPTY, Form, mistaken
+from webapp.web.limiter import TooManyAttempts
 from webapp.web.parsing import USER_ID, InvalidInput
 from webapp.web.parts import box_office, parts
+from webapp.web.rendering import counted
 
 guest = Blueprint("guest", __name__)
 
@@ -51,12 +54,15 @@ async def place_order(event_slug: str) -> Response:
     event_id = event_named(event_slug)
     form = (await request.form).to_dict()
     try:
+        await count_against_limit()
         (name,) = parsing.parse_form((USER_ID,), form)
         placement = await box_office().book(event_id, name)
+    except TooManyAttempts as attempts:
+        return await _event(event_id, later=attempts, booking=Form(form, problem=_too_many(attempts)))
     except InvalidInput as invalid:
         return await _event(event_id, status=422, booking=mistaken(form, invalid))
     except Unavailable as unavailable:
-        return await _event(event_id, unavailable=unavailable, booking=Form(form, problem=unavailable.sentence))
+        return await _event(event_id, later=unavailable, booking=Form(form, problem=unavailable.sentence))
     memory = remembered()
     if not placement.is_new and memory.user_id_at(event_id) != name:
         taken = Standing(name, placement.status, placement.position)
@@ -73,7 +79,10 @@ async def show_place(event_slug: str) -> Response:
     event_id = event_named(event_slug)
     form = (await request.form).to_dict()
     try:
+        await count_against_limit()
         (name,) = parsing.parse_form((USER_ID,), form)
+    except TooManyAttempts as attempts:
+        return await _event(event_id, later=attempts, finding=Form(form, problem=_too_many(attempts)))
     except InvalidInput as invalid:
         return await _event(event_id, "place", status=422, finding=mistaken(form, invalid))
     return await _event(event_id, "place", finding=Form(form), found=await standing(box_office(), event_id, name))
@@ -88,7 +97,7 @@ async def _event(
     taken: Standing | None = None,
     finding: Form = EMPTY,
     found: Standing | None = None,
-    unavailable: Unavailable | None = None,
+    later: Unavailable | TooManyAttempts | None = None,
 ) -> Response:
     """The event's page, or a block of it; `taken` is a name somebody else may have booked with before."""
     counts = await box_office().counts(event_id)
@@ -104,11 +113,17 @@ async def _event(
         "finding": finding,
         "found": found,
     }
-    if unavailable is not None:
-        answer = rendering.page("event.html", status=503, **values)
-        answer.headers["Retry-After"] = str(unavailable.retry_after_s)
+    if later is not None:
+        answer = rendering.page("event.html", status=503 if isinstance(later, Unavailable) else 429, **values)
+        answer.headers["Retry-After"] = str(later.retry_after_s)
         return answer
     return rendering.page_or_block("event.html", block, status=status, personal=is_personal, **values)
+
+
+def _too_many(attempts: TooManyAttempts) -> str:
+    """Said to one guest, who may have tried once, for all that share his address."""
+    wait = counted(attempts.retry_after_s, "second", "seconds")
+    return f"Too many requests come from your network just now. Please try again in {wait}."
 
 
 def event_named(event_slug: str) -> str:
