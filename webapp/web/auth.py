@@ -14,6 +14,7 @@ from typing import Final, Literal
 from webapp.settings import Settings
 from webapp.web.cookies import GuestMemories, Sessions
 from webapp.web.limiter import BoundedTable, Clock, Limiter, TooManyAttempts, network
+from webapp.web.order_keys import OrderKeys
 from webapp.web.passwords import Credentials, PasswordFile
 from webapp.web.secrets import Secrets
 from webapp.web.tokens import Tokens
@@ -63,9 +64,9 @@ WRONG_TOKEN: Final = Nobody(
 class Gatekeeper:
     """Verifies passwords and tokens: slowly for who guesses, quickly for who is known, and never locks anybody out.
 
-    Next to its own judgement it has the `tokens`, the `sessions` and the guests' `memories`. `credentials` gives those
-    of the moment; `clock` gives seconds since 1970, UTC, and `timer` seconds that never run backwards. With
-    `open_to_all`, everybody is the organiser. Used from one event loop; `close` it at the end.
+    Next to its own judgement it has the `tokens`, the `sessions`, the guests' `memories` and their `order_keys`.
+    `credentials` gives those of the moment; `clock` gives seconds since 1970, UTC, and `timer` seconds that never run
+    backwards. With `open_to_all`, everybody is the organiser. Used from one event loop; `close` it at the end.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Gatekeeper:
         self.tokens = Tokens(secrets.jwt, credentials, token_exp_s=token_exp_s, clock=clock)
         self.sessions = Sessions(secrets.session, credentials, clock=clock)
         self.memories = GuestMemories(secrets.guest_cookie, clock=clock)
+        self.order_keys = OrderKeys(secrets.manage_link)
         self.open_to_all = open_to_all
         self._credentials = credentials
         self._cache_key = secrets.basic_cache
