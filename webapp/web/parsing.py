@@ -3,21 +3,23 @@
 Knows nothing of HTTP frameworks, events that exist, or rules: only what a body, a field and an id may look like.
 """
 
-import json
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, NoReturn, TypeVar, overload
+from typing import Any, Final, Generic, Literal, TypeVar, overload
 
 from werkzeug.http import parse_options_header
 
+from webapp.web import strict_json
+
 A = TypeVar("A")
 B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
 T_co = TypeVar("T_co", covariant=True)
 
 BODY_BYTES_MAX: Final = 65_536
-NESTING_MAX: Final = 8
 ID_LENGTH_MAX: Final = 255
 TICKETS_MAX: Final = 1_000_000
 
@@ -35,7 +37,10 @@ _INVISIBLE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with one field: its JSON pointer (RFC 6901), and a sentence that also says what would be right."""
+    """What is wrong with one field: its JSON pointer (RFC 6901), and a sentence that also says what would be right.
+
+    The pointer is empty where the field is no member of a body; then the sentence says where it is.
+    """
 
     pointer: str
     detail: str
@@ -68,29 +73,34 @@ class Fault(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Field(Generic[T_co]):
-    """One field of a body: how it is checked, and the same facts for a description of the API.
+    """One field of a body, a query or a header: how it is checked, and the same facts for a description of the API.
 
     `schema` holds JSON Schema keywords. `right` completes "it must be". `parse` takes a JSON value and returns the
-    typed one, or raises Fault. `from_text` makes the JSON value of what was typed into a form.
+    typed one, or raises Fault; where a query or header lacks the field, it takes None. `from_text` makes the JSON value
+    of what stands in a form, a query or a header.
     """
 
     name: str
     description: str
     example: str | int
-    schema: Mapping[str, str | int]
+    schema: Mapping[str, Any]
     right: str
     parse: Callable[[object], T_co]
     from_text: Callable[[str], object]
+    place: Literal["body", "query", "header"] = "body"
 
     def problem(self, fault: Fault) -> Problem:
         """The fault as a problem of this field, in a sentence of its own."""
-        return Problem(f"/{self.name}", f"{self.name} {fault}{fault.remedy or f'; it must be {self.right}'}.")
+        pointer = f"/{self.name}" if self.place == "body" else ""
+        sentence = f"{_PLACES[self.place]}{self.name} {fault}{fault.remedy or f'; it must be {self.right}'}."
+        return Problem(pointer, sentence)
+
+
+_PLACES: Final = {"body": "", "query": "The query parameter ", "header": "The header "}
 
 
 def json_object(body: bytes, content_type: str | None) -> dict[str, Any]:
-    """The members of a body that is a JSON object (RFC 8259), whatever they are.
-
-    A byte order mark in front is ignored, as section 8.1 allows and clients on Windows need.
+    """The members of a body that is a JSON object, whatever they are.
 
     Raises InvalidInput: unsupported_media_type, too_large, invalid_json.
     """
@@ -98,11 +108,13 @@ def json_object(body: bytes, content_type: str | None) -> dict[str, Any]:
         _refuse_other_media_types(content_type)
     if len(body) > BODY_BYTES_MAX:
         raise InvalidInput("too_large", f"The body must have at most {BODY_BYTES_MAX:,} bytes.", status=413)
-    value = _json_value(body)
+    try:
+        value = strict_json.decoded(body)
+    except strict_json.NotJson as not_json:
+        raise InvalidInput("invalid_json", str(not_json)) from None
     if not isinstance(value, dict):
-        raise _invalid_json(f'The body is {_kind(value)}; it must be a JSON object such as {{"eventId": "gig"}}.')
-    if body.count(b"{") + body.count(b"[") > NESTING_MAX:
-        _refuse_deep_nesting(value)
+        error = f'The body is {kind_of(value)}; it must be a JSON object such as {{"eventId": "gig"}}.'
+        raise InvalidInput("invalid_json", error)
     return value
 
 
@@ -113,73 +125,6 @@ def _refuse_other_media_types(content_type: str | None) -> None:
         raise _unsupported(f"The Content-Type is {wrong}; it must be application/json.")
     if parameters.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
         raise _unsupported("The charset of the Content-Type must be utf-8, or left out.")
-
-
-def _json_value(body: bytes) -> object:
-    try:
-        return _DECODER.decode(body.removeprefix(b"\xef\xbb\xbf").decode())
-    except RecursionError:
-        raise _nested_too_deeply() from None
-    except UnicodeDecodeError as problem:
-        raise _invalid_json(f"The body is not UTF-8: byte {problem.start + 1} is wrong.") from None
-    except json.JSONDecodeError as problem:
-        where = f"line {problem.lineno} column {problem.colno}"
-        raise _invalid_json(f"The body is not valid JSON at {where}: {problem.msg.removesuffix(' at')}.") from None
-
-
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        raise _invalid_json("The body names a member twice; every name must occur once in an object.")
-    return members
-
-
-def _integer(digits: str) -> int:
-    if len(digits) > 309:  # what a double holds, so that 1e999 and its digits written out fare alike
-        raise _invalid_json("The body has a number out of range; it must fit into a double.")
-    return int(digits)
-
-
-def _fraction(digits: str) -> float:
-    number = float(digits)
-    if number in {float("inf"), float("-inf")}:
-        raise _invalid_json("The body has a number out of range; it must fit into a double.")
-    return number
-
-
-def _not_a_number(name: str) -> NoReturn:
-    raise _invalid_json(f"The body has the number {name}, which JSON does not know.")
-
-
-_DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_members, parse_int=_integer, parse_float=_fraction, parse_constant=_not_a_number
-)
-
-
-def _refuse_deep_nesting(value: object) -> None:
-    """Goes through the levels, not down into them, so that no depth can exhaust the stack."""
-    level = [value]
-    for _ in range(NESTING_MAX):
-        level = [inner for outer in level for inner in _contents(outer)]
-    if any(isinstance(value, dict | list) for value in level):
-        raise _nested_too_deeply()
-
-
-def _contents(value: object) -> list[object]:
-    match value:
-        case dict():
-            return list(value.values())
-        case list():
-            return value
-    return []
-
-
-def _nested_too_deeply() -> InvalidInput:
-    return _invalid_json(f"The body is nested too deeply; it must have at most {NESTING_MAX} levels.")
-
-
-def _invalid_json(error: str) -> InvalidInput:
-    return InvalidInput("invalid_json", error)
 
 
 def _unsupported(error: str) -> InvalidInput:
@@ -195,18 +140,53 @@ def parse(fields: tuple[Field[Any], ...], given: Mapping[str, object]) -> tuple[
 
     Raises InvalidInput with the code invalid_input and every problem found.
     """
-    values, problems = [], []
-    for field in fields:
+    return tuple(parse_some(fields, (), given).values())
+
+
+def parse_some(
+    required: Sequence[Field[Any]], optional: Sequence[Field[Any]], given: Mapping[str, object]
+) -> dict[str, Any]:
+    """The typed values by field name, of all required fields and of those optional ones that are given.
+
+    Raises InvalidInput with the code invalid_input and every problem found.
+    """
+    values, problems = {}, []
+    for field in (*required, *(field for field in optional if field.name in given)):
         try:
             if field.name not in given:
                 raise Fault("is missing")
-            values.append(field.parse(given[field.name]))
+            values[field.name] = field.parse(given[field.name])
         except Fault as fault:
             problems.append(field.problem(fault))
     if problems:
-        error = " ".join(problem.detail for problem in problems)
-        raise InvalidInput("invalid_input", error, problems=tuple(problems))
-    return tuple(values)
+        raise invalid_input(problems)
+    return values
+
+
+@overload
+def parse_texts(fields: tuple[Field[A]], given: Mapping[str, str]) -> tuple[A]: ...
+@overload
+def parse_texts(fields: tuple[Field[A], Field[B]], given: Mapping[str, str]) -> tuple[A, B]: ...
+@overload
+def parse_texts(fields: tuple[Field[A], Field[B], Field[C]], given: Mapping[str, str]) -> tuple[A, B, C]: ...
+@overload
+def parse_texts(
+    fields: tuple[Field[A], Field[B], Field[C], Field[D]], given: Mapping[str, str]
+) -> tuple[A, B, C, D]: ...
+def parse_texts(fields: tuple[Any, ...], given: Mapping[str, str]) -> tuple[Any, ...]:
+    """The typed values of fields of a query or of headers, in their order; of one that is missing, what stands for it.
+
+    Raises InvalidInput with the code invalid_input and every problem found.
+    """
+    _refuse_other_encodings(fields, given)
+    return parse(
+        fields, {field.name: field.from_text(given[field.name]) if field.name in given else None for field in fields}
+    )
+
+
+def invalid_input(problems: Sequence[Problem]) -> InvalidInput:
+    """The exception that tells all of the problems."""
+    return InvalidInput("invalid_input", " ".join(problem.detail for problem in problems), problems=tuple(problems))
 
 
 @overload
@@ -219,15 +199,19 @@ def parse_form(fields: tuple[Any, ...], form: Mapping[str, str]) -> tuple[Any, .
     Raises InvalidInput with the code invalid_input and every problem found.
     """
     typed = {field.name: form[field.name].strip() for field in fields if field.name in form}
-    if broken := [field for field in fields if "\ufffd" in typed.get(field.name, "")]:  # what was not UTF-8 becomes
-        fault = Fault("was not sent as UTF-8")
-        raise InvalidInput("invalid_input", str(fault), problems=tuple(field.problem(fault) for field in broken))
+    _refuse_other_encodings(fields, typed)
     return parse(fields, {field.name: field.from_text(typed[field.name]) for field in fields if field.name in typed})
+
+
+def _refuse_other_encodings(fields: tuple[Field[Any], ...], given: Mapping[str, str]) -> None:
+    broken = [field for field in fields if "\ufffd" in given.get(field.name, "")]  # what was not UTF-8 becomes U+FFFD
+    if broken:
+        raise invalid_input([field.problem(Fault("was not sent as UTF-8")) for field in broken])
 
 
 def _identifier(value: object) -> str:
     if not isinstance(value, str):
-        raise Fault(f"is {_kind(value)}")
+        raise Fault(f"is {kind_of(value)}")
     if not (value.isascii() and value.isprintable()):
         value = _normalised(value)
     bare = value.strip()
@@ -256,26 +240,34 @@ def _normalised(text: str) -> str:
     text = unicodedata.normalize("NFC", text)
     if not text.isprintable():
         for character in text:
-            if kind := _INVISIBLE.get(unicodedata.category(character)):
-                raise Fault(f"holds the {kind} U+{ord(character):04X}", ", which must go")
+            if unicodedata.category(character) in _INVISIBLE:
+                raise must_go(character)
     return text
+
+
+def must_go(character: str) -> Fault:
+    """The fault of a text with this character, which is none that can be seen."""
+    kind = _INVISIBLE[unicodedata.category(character)]
+    return Fault(f"holds the {kind} U+{ord(character):04X}", ", which must go")
 
 
 def _ticket_count(value: object) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise Fault(f"is {_kind(value)}")
+        raise Fault(f"is {kind_of(value)}")
     if not 0 <= value <= TICKETS_MAX:
         raise Fault("is negative" if value < 0 else "is too large")
     return value
 
 
-def _number_typed(text: str) -> object:
+def number_typed(text: str) -> object:
+    """The number that a text is the digits of, else the text."""
     return int(text) if re.fullmatch(r"-?[0-9]{1,309}", text) else text
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
+    """What a JSON value is, to be read after `is`."""
     match value:
         case None:
             return "null"
@@ -290,7 +282,7 @@ def _kind(value: object) -> str:
     return "an object"
 
 
-_ID_SCHEMA: Final[Mapping[str, str | int]] = {"type": "string", "minLength": 1, "maxLength": ID_LENGTH_MAX}
+_ID_SCHEMA: Final[Mapping[str, Any]] = {"type": "string", "minLength": 1, "maxLength": ID_LENGTH_MAX}
 _ID_RIGHT: Final = f"a text of 1 to {ID_LENGTH_MAX} characters"
 _ID_RULES: Final = (
     "Compared in Unicode's normal form C. Without control and format characters and line separators, and without white "
@@ -314,7 +306,7 @@ TICKETS: Final = Field(
     {"type": "integer", "minimum": 0, "maximum": TICKETS_MAX},
     f"a whole number from 0 to {TICKETS_MAX:,}",
     _ticket_count,
-    _number_typed,
+    number_typed,
 )
 
 
