@@ -117,7 +117,7 @@ REASON: Final = Field(
 )
 GATE: Final = Field(
     "gate",
-    "Where the guest was let in.",
+    "Where the guest was let in. The ledger tells it to everybody, so it must name no person.",
     "North door",
     _nullable(maxLength=50),
     "null, or a text of at most 50 characters in one line",
