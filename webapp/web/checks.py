@@ -28,9 +28,13 @@ _YEAR_10000: Final = 253_402_300_800 * 1_000_000
 
 # https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address
 _LABEL: Final = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
-_EMAIL: Final = rf"[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(?:\.{_LABEL})*"
+EMAIL_PATTERN: Final = rf"[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(?:\.{_LABEL})*"
 
 _BIDI_CONTROLS: Final = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+
+# What `line` and `paragraphs` let through, for readers who know Unicode's categories by their numbers only.
+LINE_PATTERN: Final = r"^[^\u0000-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]*$"
+PARAGRAPHS_PATTERN: Final = LINE_PATTERN.replace(r"\u0000-\u001F", r"\u0000-\u0009\u000B\u000C\u000E-\u001F")
 
 _OWN_TAG: Final = re.compile(r"([0-9]{1,15})-[0-9]{1,15}-[0-9a-f]{12}-[onc]")
 _TAG: Final = re.compile(r'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
@@ -80,7 +84,6 @@ def _seen(text: str, length_max: int, allowed: str = "") -> str:
     """
     if len(text) > length_max:
         raise Fault("is too long")
-    text = text.strip()
     if not text.isprintable():
         for character in text:
             category = unicodedata.category(character)
@@ -89,7 +92,7 @@ def _seen(text: str, length_max: int, allowed: str = "") -> str:
                 raise must_go(character)
         if all(character.isspace() or unicodedata.category(character) == "Cf" for character in text):
             return ""
-    return text
+    return text.strip()
 
 
 def or_null(parse: Callable[[object], T]) -> Callable[[object], T | None]:
@@ -102,15 +105,13 @@ def or_null(parse: Callable[[object], T]) -> Callable[[object], T | None]:
 
 
 def email(value: object) -> str:
-    """An address that browsers let pass, too; the text without white space around it. Blank stays blank."""
-    text = _text(value).strip()
-    if not text:
-        return ""
+    """An address that browsers let pass, too. Blank stays blank."""
+    text = _text(value)
     if len(text) > 254:
         raise Fault("is too long")
-    if not re.fullmatch(_EMAIL, text):
+    if text.strip() and not re.fullmatch(EMAIL_PATTERN, text):
         raise Fault("is no e-mail address")
-    return text
+    return text.strip()
 
 
 def time(value: object) -> int | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final, get_args
 
 from webapp.web import checks
-from webapp.web.checks import RosterStatus
+from webapp.web.checks import EMAIL_PATTERN, LINE_PATTERN, PARAGRAPHS_PATTERN, RosterStatus
 from webapp.web.parsing import TICKETS, USER_ID, Field, number_typed
 
 LIST_MAX: Final = 100
@@ -37,7 +37,7 @@ TITLE: Final = Field(
     "title",
     "What the event is called; without a title, it is called by its id.",
     "Summer night",
-    {"type": "string", "maxLength": 200},
+    {"type": "string", "maxLength": 200, "pattern": LINE_PATTERN},
     "a text of at most 200 characters in one line",
     checks.line(200),
     str,
@@ -46,7 +46,7 @@ DESCRIPTION: Final = Field(
     "description",
     "Plain text, in which an empty line parts paragraphs.",
     "Music under the lime trees.\n\nBring a blanket.",
-    {"type": "string", "maxLength": 10_000},
+    {"type": "string", "maxLength": 10_000, "pattern": PARAGRAPHS_PATTERN},
     "a text of at most 10,000 characters",
     checks.paragraphs(10_000),
     str,
@@ -55,7 +55,7 @@ VENUE: Final = Field(
     "venue",
     "Where it takes place.",
     "Town garden, 3 Mill Lane",
-    {"type": "string", "maxLength": 300},
+    {"type": "string", "maxLength": 300, "pattern": LINE_PATTERN},
     "a text of at most 300 characters in one line",
     checks.line(300),
     str,
@@ -92,7 +92,7 @@ NAME: Final = Field(
     "name",
     "The guest's name, for the organiser alone.",
     "Cleo Lindqvist",
-    _nullable(maxLength=200),
+    _nullable(maxLength=200, pattern=LINE_PATTERN),
     "null, or a text of at most 200 characters in one line",
     checks.or_null(checks.line(200)),
     str,
@@ -101,7 +101,7 @@ EMAIL: Final = Field(
     "email",
     "The guest's e-mail address, for the organiser alone.",
     "cleo@example.org",
-    _nullable(format="email", maxLength=254),
+    _nullable(format="email", maxLength=254, pattern=f"^(?:{EMAIL_PATTERN})?$"),
     "null, or an address such as cleo@example.org of at most 254 characters",
     checks.or_null(checks.email),
     str,
@@ -110,7 +110,7 @@ REASON: Final = Field(
     "reason",
     "Why the order is cancelled, for the guest and the organiser.",
     "I have caught a cold.",
-    _nullable(maxLength=500),
+    _nullable(maxLength=500, pattern=LINE_PATTERN),
     "null, or a text of at most 500 characters in one line",
     checks.or_null(checks.line(500)),
     str,
@@ -119,7 +119,7 @@ GATE: Final = Field(
     "gate",
     "Where the guest was let in. The ledger tells it to everybody, so it must name no person.",
     "North door",
-    _nullable(maxLength=50),
+    _nullable(maxLength=50, pattern=LINE_PATTERN),
     "null, or a text of at most 50 characters in one line",
     checks.or_null(checks.line(50)),
     str,
@@ -179,7 +179,7 @@ Q: Final = Field(
     "q",
     "Only orders with this in the guest's `userId`, name or e-mail address.",
     "cleo",
-    {"type": "string", "maxLength": 200},
+    {"type": "string", "maxLength": 200, "pattern": LINE_PATTERN},
     "a text of at most 200 characters in one line",
     lambda value: "" if value is None else checks.line(200)(value),
     str,
