@@ -20,7 +20,7 @@ define debian_package
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev browser wrk run test check bench screenshots lock clean
+.PHONY: help setup dev browser wrk run test check fuzz bench screenshots lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -37,6 +37,9 @@ check: dev ## Lint, formatting and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+fuzz: dev ## Ask the server ten times as much that its description allows or not
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-600} $(BIN)/python -m pytest tests/web/test_fuzz.py $(ARGS)
 
 bench: dev wrk ## Measure how fast the server is
 	$(BIN)/python -m tests.benchmarks $(ARGS)

@@ -1,7 +1,9 @@
 // What live pages do beyond swapping parts: say when the stream is lost and when it is back, ask for the page
-// meanwhile, and have screen readers told what has changed for people, but not every number.
+// meanwhile, and while it waits for booking to open; and have screen readers told what has changed for people, but not
+// every number.
 (() => {
   const POLL_EVERY_MS = 30_000;
+  const LOOK_EVERY_MS = 20_000;
   const SAY_SO_AFTER_MS = 1_500; // a page that is being left loses its stream as well
   const SAY_FOR_MS = 5_000;
   const LOST = "Live updates are interrupted. Trying to get them back…";
@@ -42,6 +44,12 @@
       const newer = fresh.getElementById(part.id);
       if (newer) part.replaceChildren(...newer.childNodes);
     }
+    for (const part of document.querySelectorAll("[data-poll][id]")) {
+      const newer = fresh.getElementById(part.id);
+      if (!newer || newer.isEqualNode(part)) continue;
+      part.replaceWith(newer);
+      htmx.process(newer);
+    }
     announce();
   }
 
@@ -56,6 +64,7 @@
     if (news.length) announcement.textContent = news.join(" ");
   }
 
+  setInterval(() => document.querySelector("[data-poll]") && poll(), LOOK_EVERY_MS);
   document.addEventListener("htmx:sseError", streamLost);
   document.addEventListener("htmx:sseOpen", streamBack);
   document.addEventListener("htmx:sseMessage", announce);

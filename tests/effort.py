@@ -25,3 +25,5 @@ HISTORIES: Final = _number("HISTORIES", 20)
 """Histories of concurrent clients over HTTP."""
 KILLS: Final = _number("KILLS", 10)
 """How often the server is killed under load, on one database."""
+FUZZ_EXAMPLES: Final = _number("FUZZ_EXAMPLES", 60)
+"""Requests that are made up for each route and each phase of testing what the description says, at most."""

@@ -19,7 +19,8 @@ import pytest
 
 from tests.client import basic
 from tests.server import CODE, Server
-from webapp.booking.ledger import GENESIS, Entry, seal
+from webapp.booking.details import Details
+from webapp.booking.ledger import GENESIS, Contact, Entry, seal
 from webapp.box_office import BoxOffice
 from webapp.cli import main
 from webapp.server import PortTaken, listening_socket
@@ -27,7 +28,11 @@ from webapp.storage.migrator import load_migrations, migrate
 from webapp.storage.sqlite import SqliteStore
 
 COMMANDS = sorted(main.commands)
-WHOLE = "Replayed 2 events, 11 entries: nothing is wrong.\n"
+FAIR = Details(
+    title="Book fair", description="Bring a bag.", venue="Town hall", starts_at=4_000_000_000_000_000,
+    ends_at=4_000_000_009_000_000, time_zone="Europe/Berlin", opens_at=1, closes_at=4_000_000_005_000_000,
+)  # fmt: skip
+WHOLE = "Replayed 3 events, 22 entries: nothing is wrong.\n"
 SPOILED = "UPDATE ledger SET at = 0 WHERE event_id = 'gig' AND seq = 2"
 
 
@@ -90,7 +95,10 @@ def names(folder: Path, pattern: str = "*") -> list[str]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database to copy. At the gig Bob cancelled, so Dan has his ticket; Eve and Fay wait. The talk has room."""
+    """A database to copy. At the gig Bob cancelled, so Dan has his ticket; Eve and Fay wait. The talk has room.
+
+    The fair has details. Gus and Ines have arrived, and Ines is erased; Hal cancelled, so Jo has his ticket.
+    """
     database = tmp_path_factory.mktemp("made") / "fairlist.db"
     migrate(database, load_migrations(CODE / "schema" / "sqlite"))
 
@@ -108,6 +116,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             await box_office.open_event("talk", 5)
             await box_office.book("talk", "bob")
             await box_office.cancel("talk", "bob", "guest")
+            await box_office.create_event("fair", 3, FAIR)
+            orders = {
+                guest: (await box_office.book("fair", guest, contact=Contact(f"{guest} the guest"))).order_id
+                for guest in ("gus", "hal", "ines", "jo")
+            }
+            await box_office.check_in("fair", "gus", orders["gus"], "west")
+            await box_office.check_in("fair", "ines", orders["ines"], None)
+            await box_office.cancel("fair", "hal", "organiser", "is ill")
+            await box_office.erase("fair", "ines", (orders["ines"],))
 
     asyncio.run(make())
     return database
@@ -341,11 +358,11 @@ DAMAGE = {
         "event 'gig' is damaged at entry 4: its order is missing",
     ),
     "an order came from nowhere": (
-        "INSERT INTO orders (id, event_id, user_id, status, placed_at) VALUES ('x', 'gig', 'mallory', 'booked', 1)",
+        "INSERT INTO orders VALUES ('x', 'gig', 'mal', 'booked', NULL, 1, 9, NULL, NULL, NULL, NULL, NULL, NULL)",
         "event 'gig' is damaged at entry 8: the orders table says that order x is booked",
     ),
     "a cancelled order came from nowhere": (
-        "INSERT INTO orders (id, event_id, user_id, status, placed_at) VALUES ('x', 'gig', 'mallory', 'cancelled', 1)",
+        "INSERT INTO orders VALUES ('x', 'gig', 'mal', 'cancelled', NULL, 1, 9, NULL, NULL, NULL, NULL, NULL, NULL)",
         "event 'gig': the ledger has 5 orders, the orders table 6",
     ),
     "an event has another capacity": (
@@ -384,6 +401,58 @@ DAMAGE = {
         "DELETE FROM events WHERE id = 'gig'",
         "a row of ledger refers to a row of events that is not there",
     ),
+    "an event got details from nowhere": (
+        "UPDATE events SET title = 'The Gig' WHERE id = 'gig'",
+        "event 'gig' is damaged at entry 1: the events table has other details than were recorded",
+    ),
+    "an order is placed by another entry": (
+        "UPDATE orders SET placed_entry = 4 WHERE user_id = 'gus'",
+        "event 'fair'",
+    ),
+    "a cancelled order is placed by another entry": (
+        "UPDATE orders SET placed_entry = 3 WHERE user_id = 'hal'",
+        "event 'fair'",
+    ),
+    "an order is placed at another time": (
+        "UPDATE orders SET placed_at = placed_at + 1 WHERE user_id = 'gus'",
+        "event 'fair'",
+    ),
+    "a check-in is gone": (
+        "UPDATE orders SET checked_in_at = NULL, gate = NULL WHERE user_id = 'gus'",
+        "event 'fair' is damaged at entry 11: the orders table has another check-in of order",
+    ),
+    "a check-in came from nowhere": (
+        "UPDATE orders SET checked_in_at = 1 WHERE user_id = 'jo'",
+        "event 'fair' is damaged at entry 11: the orders table has another check-in of order",
+    ),
+    "a check-in has another time": (
+        "UPDATE orders SET checked_in_at = checked_in_at + 1 WHERE user_id = 'gus'",
+        "event 'fair' is damaged at entry 11: the orders table has another check-in of order",
+    ),
+    "a check-in has another gate": (
+        "UPDATE orders SET gate = 'east' WHERE user_id = 'gus'",
+        "event 'fair' is damaged at entry 11: the orders table has another check-in of order",
+    ),
+    "a check-in got a gate": (
+        "UPDATE orders SET gate = 'east' WHERE erased_at IS NOT NULL",
+        "event 'fair' is damaged at entry 11: the orders table has another check-in of order",
+    ),
+    "the check-in of a cancelled order came from nowhere": (
+        "UPDATE orders SET checked_in_at = 1 WHERE user_id = 'hal'",
+        "event 'fair'",
+    ),
+    "an order without its salt is somebody else's": (
+        "UPDATE orders SET user_id = 'mallory', salt = NULL WHERE user_id = 'jo'",
+        "event 'fair'",
+    ),
+    "an erased order names somebody": (
+        "UPDATE orders SET user_id = 'mallory' WHERE erased_at IS NOT NULL",
+        "event 'fair'",
+    ),
+    "an erased order has a name": (
+        "UPDATE orders SET name = 'Ines', erased_at = NULL WHERE erased_at IS NOT NULL",
+        "event 'fair'",
+    ),
 }
 """What is done to the database, and what `verify` says of it."""
 
@@ -405,12 +474,42 @@ def test_damage_is_told_with_the_entry_and_is_status_1(home: Server, damage: str
     assert re.fullmatch(r"Replayed . events?, \d+ entries: \d+ problems?\.\n", run.stdout)
 
 
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("title", "'Book burning'"),
+        ("description", "''"),
+        ("venue", "'Town hall '"),
+        ("starts_at", "starts_at + 1"),
+        ("ends_at", "NULL"),
+        ("time_zone", "'UTC'"),
+        ("opens_at", "opens_at - 1"),
+        ("closes_at", "NULL"),
+        ("hidden", "1"),
+    ],
+)
+def test_details_that_nobody_recorded_are_damage(home: Server, column: str, value: str) -> None:
+    change(home.database, f"UPDATE events SET {column} = {value} WHERE id = 'fair'")  # noqa: S608
+    run = ended(home, "verify")
+    assert run.returncode == 1
+    assert "event 'fair' is damaged at entry 2: the events table has other details than were recorded" in run.stderr
+
+
+@pytest.mark.parametrize("column", ["capacity", "booked", "checked_in", "revision", "has_lapsed", "is_deleted", "head"])
+def test_counts_that_the_ledger_does_not_lead_to_are_damage(home: Server, column: str) -> None:
+    change(home.database, f"UPDATE events SET {column} = 1 - min({column}, 1) WHERE id = 'fair'")  # noqa: S608
+    run = ended(home, "verify")
+    assert run.returncode == 1
+    assert "event 'fair' is damaged at entry 11: the events table says" in run.stderr
+
+
 def test_damage_at_one_event_does_not_hide_damage_at_another(home: Server) -> None:
-    change(home.database, "UPDATE ledger SET at = 0 WHERE seq = 2")
+    change(home.database, "UPDATE ledger SET reason = 'late' WHERE seq = 2")
     run = ended(home, "verify")
     assert "event 'gig' is damaged at entry 2" in run.stderr
     assert "event 'talk' is damaged at entry 2" in run.stderr
-    assert run.stdout == "Replayed 2 events, 0 entries: 2 problems.\n"
+    assert "event 'fair' is damaged at entry 2" in run.stderr
+    assert run.stdout == "Replayed 3 events, 0 entries: 3 problems.\n"
 
 
 def test_a_forged_ledger_whose_hashes_are_right_is_found_by_replaying_it(home: Server) -> None:
@@ -419,7 +518,7 @@ def test_a_forged_ledger_whose_hashes_are_right_is_found_by_replaying_it(home: S
         "UPDATE ledger SET order_id = (SELECT id FROM orders WHERE user_id = 'eve') WHERE kind = 'promoted'",
     )
     entries = """
-        SELECT seq, kind, at, actor, order_id, reason, detail, hash, NULL, NULL
+        SELECT seq, kind, at, actor, order_id, reason, detail, hash, NULL, NULL, NULL
           FROM ledger WHERE event_id = 'gig' ORDER BY seq"""
     previous = GENESIS
     for row in home.query(entries):
@@ -588,7 +687,7 @@ def test_while_a_server_runs_nobody_else_migrates_restores_or_serves(home: Serve
             assert "Stop it first" in told
         book(home, "talk", "cleo")
         assert counts(home, "talk") == (4, 0)
-    assert done(home, "verify") == "Replayed 2 events, 12 entries: nothing is wrong.\n"
+    assert done(home, "verify") == "Replayed 3 events, 23 entries: nothing is wrong.\n"
 
 
 def test_a_new_password_ends_the_old_one_and_its_tokens_at_a_running_server(tmp_path: Path) -> None:

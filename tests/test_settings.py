@@ -40,6 +40,7 @@ def test_nothing_has_to_be_set() -> None:
         streams_per_address=50,
         bookings_per_minute=300,
         desk_idle_s=600,
+        erase_after_days=0,
     )
 
 
@@ -62,6 +63,7 @@ def test_everything_can_be_set() -> None:
             "STREAMS_PER_ADDRESS": "2",
             "BOOKINGS_PER_MINUTE": "0",
             "DESK_IDLE_S": "30",
+            "ERASE_AFTER_DAYS": "90",
         }
     ) == Settings(
         host="::",
@@ -80,6 +82,7 @@ def test_everything_can_be_set() -> None:
         streams_per_address=2,
         bookings_per_minute=0,
         desk_idle_s=30,
+        erase_after_days=90,
     )
 
 
@@ -190,6 +193,7 @@ LONGER = "`openssl rand -base64 32` makes a good one; without the setting, one i
         ("BOOKINGS_PER_MINUTE", "-1", "must be a whole number from 0 to 1000000."),
         ("BOOKINGS_PER_MINUTE", "1000001", "must be a whole number from 0 to 1000000."),
         ("DESK_IDLE_S", "0", "must be a whole number from 1 to 31536000."),
+        ("ERASE_AFTER_DAYS", "-1", "must be a whole number from 0 to 36500."),
         ("ADMIN_PASS", "\udcff", "must be UTF-8 text."),
     ],
 )

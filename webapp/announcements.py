@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Collection
 
 from webapp.booking.state import Counts
 
@@ -17,17 +18,21 @@ class Announcements:
         self.version = 0
         self.closed = False
         self._latest: OrderedDict[str, tuple[int, Counts]] = OrderedDict()  # oldest change first
+        self._appeared: dict[str, int] = {}
         self._events_max = events_max
         self._next_change: asyncio.Future[None] | None = None
 
-    def announce(self, changed: list[Counts]) -> None:
-        """Make new counts known and wake whoever waits for them."""
+    def announce(self, changed: list[Counts], appeared: Collection[str] = ()) -> None:
+        """Make new counts known and wake whoever waits for them; `appeared` are the events that lists show only now."""
         for counts in changed:
             self.version += 1
             self._latest[counts.event_id] = (self.version, counts)
             self._latest.move_to_end(counts.event_id)
+            if counts.event_id in appeared:
+                self._appeared[counts.event_id] = self.version
         while len(self._latest) > self._events_max:
-            self._latest.popitem(last=False)
+            event_id, _ = self._latest.popitem(last=False)
+            self._appeared.pop(event_id, None)
         self._wake()
 
     def since(self, version: int) -> list[Counts]:
@@ -38,6 +43,10 @@ class Announcements:
                 break
             changed.append(counts)
         return changed[::-1]
+
+    def appeared_since(self, version: int) -> set[str]:
+        """The events among `since` that lists show only since then, even if they have changed once more."""
+        return {counts.event_id for counts in self.since(version) if self._appeared.get(counts.event_id, 0) > version}
 
     async def newer_than(self, version: int) -> None:
         """Wait until something has changed after a version, or until no more will come (`closed`)."""

@@ -12,14 +12,17 @@ from quart import Quart
 
 from webapp.box_office import BoxOffice
 from webapp.demo import run_demo
+from webapp.enquiries import Enquiries
 from webapp.log import Log
 from webapp.metrics import Metrics
 from webapp.paths import SCHEMA
+from webapp.retention import Retention
 from webapp.settings import Settings
 from webapp.storage.lock import DatabaseLock
 from webapp.storage.migrator import load_migrations, migrate
 from webapp.storage.sqlite import SqliteStore
 from webapp.web import guard, problems
+from webapp.web.api import fronts
 from webapp.web.assets import assets
 from webapp.web.auth import Gatekeeper
 from webapp.web.connection import Connection
@@ -28,9 +31,11 @@ from webapp.web.guest import guest
 from webapp.web.health import health
 from webapp.web.live import live
 from webapp.web.metrics import metrics as metrics_front
+from webapp.web.order_page import order_page
 from webapp.web.organiser import organiser
 from webapp.web.parsing import BODY_BYTES_MAX
 from webapp.web.parts import NAME, Parts
+from webapp.web.reference import reference
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +84,12 @@ async def running(settings: Settings, requests: Log, on_fatal: Callable[[], None
         opened.callback(gatekeeper.close)
         if settings.app_env == "demo":
             await opened.enter_async_context(_in_background(run_demo(box_office)))
-        app = create_app(Parts(settings, box_office, gatekeeper, metrics), requests)
+        enquiries = Enquiries(store, box_office)
+        if settings.erase_after_days:
+            retention = Retention(box_office, enquiries, settings.erase_after_days)
+            await opened.enter_async_context(_in_background(retention.keep()))
+        parts = Parts(settings, box_office, enquiries, gatekeeper, metrics)
+        app = create_app(parts, requests)
         await opened.enter_async_context(_in_background(metrics.watch_loop()))
         yield Running(app, box_office, generated_password)
 
@@ -92,7 +102,7 @@ def create_app(parts: Parts, requests: Log) -> Quart:
     app.asgi_http_class = Connection
     app.url_map.merge_slashes = False  # an event's id may hold two slashes in a row
     app.extensions[NAME] = parts
-    for front in (assets, contract, health, guest, organiser, live, metrics_front):
+    for front in (assets, contract, health, guest, order_page, organiser, live, metrics_front, *fronts, reference):
         app.register_blueprint(front)
     app.before_request(guard.look_before_routing)
     problems.register(app)

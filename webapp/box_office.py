@@ -8,32 +8,48 @@ import asyncio
 import logging
 import secrets
 import time
-from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeVar
 
 from webapp.announcements import Announcements
 from webapp.booking import decisions
-from webapp.booking.decisions import Cancellation, Opening, Placement, Refusal, Resizing
-from webapp.booking.ledger import Actor, LedgerDamaged
-from webapp.booking.state import Counts, EventCursor, EventPage
+from webapp.booking.answers import (
+    Cancellation,
+    CheckIn,
+    Deletion,
+    Erasure,
+    Opening,
+    Placement,
+    Refusal,
+    Revision,
+)  # fmt: skip
+from webapp.booking.decisions import NOBODY_KNOWN
+from webapp.booking.details import Details
+from webapp.booking.ledger import Actor, Contact
+from webapp.booking.state import Counts, Event, EventCursor, EventPage, EventState
 from webapp.committer import Committer
-from webapp.desk import Answer, Command, Desk, Rule, Unavailable
-from webapp.recovery import every_event, recover
-from webapp.storage.store import Store, StoreUnreadable
+from webapp.desk import A, Command, Desk, Once, Rule, Unavailable
+from webapp.desks import SHUTTING_DOWN, Desks
+from webapp.recovery import every_event
+from webapp.storage.store import Audience, Store, StoreUnreadable
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 ANSWER_TIMEOUT_S: Final = 9.0
 READ_TIMEOUT_S: Final = 8.0
 PATIENCE_S: Final = 3.0
-DESKS_MAX: Final = 10_000
-FOLDS_AT_ONCE: Final = 16
-"""Ledgers read at the same time; the others wait their turn, and leave the reading thread to the pages."""
-
-SHUTTING_DOWN: Final = "The server is shutting down; nothing was changed"
 RESTARTING: Final = "The server is about to restart; nothing was changed"
+
+
+class Places(NamedTuple):
+    """Where guests stand after entry `head`; without those who have no live order."""
+
+    head: int
+    placements: dict[str, Placement]
 
 
 class BoxOffice:
@@ -62,21 +78,19 @@ class BoxOffice:
         self._on_fatal = on_fatal
         self._pending_max = pending_max
         self._pending_max_per_desk = max(1, pending_max // 2)  # no event may take all room from the others
-        self._desk_idle_s = desk_idle_s
-        self._desks: OrderedDict[str, Desk] = OrderedDict()  # least recently used first
+        self._desks = Desks(store, idle_s=desk_idle_s, on_folded=self._on_folded)
         self._closed_because: str | None = None
         self._committer = Committer(
             store,
             self.announcements,
             clock=clock,
-            fold=self._folding,
+            fold=self._desks.folding,
             on_failure=self._end_of_knowledge,
             on_commit=on_commit,
         )
         self._committing: asyncio.Task[None] | None = None
         self._patience: asyncio.TimerHandle | None = None
         self._unanswered: deque[tuple[float, asyncio.Future[Any]]] = deque()  # with the time until which it may take
-        self._folds = asyncio.Semaphore(FOLDS_AT_ONCE)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
@@ -84,53 +98,146 @@ class BoxOffice:
         """How many commands wait to be settled."""
         return self._committer.pending
 
+    def now(self) -> int:
+        """The present by the clock that decisions go by, in microseconds since 1970, UTC."""
+        return self._clock()
+
     # What fronts call
 
     async def open_event(self, event_id: str, tickets: int, actor: Actor = "organiser") -> Opening:
         """Open an event with so many tickets. Raises Refusal `event_exists`, Unavailable."""
         return await self._settled(event_id, partial(decisions.open_event, tickets=tickets), actor)
 
-    async def book(self, event_id: str, guest: str, actor: Actor = "guest") -> Placement:
-        """Book a ticket or join the waiting list. Raises Refusal `event_not_found`, Unavailable."""
+    async def create_event(
+        self, event_id: str, tickets: int, details: Details, *, once: Once | None = None
+    ) -> Revision:
+        """Open an event, and say what it is. Raises Refusal `event_exists`, AnsweredBefore, Unavailable."""
+        rule = partial(decisions.create_event, tickets=tickets, details=details)
+        return await self._settled(event_id, rule, "organiser", once)
+
+    async def revise(
+        self,
+        event_id: str,
+        revision: int | None = None,
+        *,
+        tickets: int | None = None,
+        details: Details | None = None,
+        is_rehearsal: bool = False,
+    ) -> Revision:
+        """Change capacity, details or both; a rehearsal only says what would follow.
+
+        Raises Refusal `event_not_found`, `event_changed`, `capacity_below_booked`, `too_many_promotions`, Unavailable.
+        """
+        rule = partial(decisions.revise, revision=revision, tickets=tickets, details=details, is_rehearsal=is_rehearsal)
+        return await self._settled(event_id, rule, "organiser")
+
+    async def delete_event(self, event_id: str, revision: int | None = None) -> Deletion:
+        """Delete an event that nobody has ever booked.
+
+        Raises Refusal `event_not_found`, `event_changed`, `event_has_orders`, Unavailable.
+        """
+        return await self._settled(event_id, partial(decisions.delete_event, revision=revision), "organiser")
+
+    async def book(
+        self,
+        event_id: str,
+        guest: str,
+        actor: Actor = "guest",
+        contact: Contact = NOBODY_KNOWN,
+        *,
+        once: Once | None = None,
+    ) -> Placement:
+        """Book a ticket or join the waiting list.
+
+        Raises Refusal `event_not_found`, `not_open_yet`, `booking_closed`, AnsweredBefore, Unavailable.
+        """
         random = self._randomness(21)
-        rule = partial(decisions.book, guest=guest, order_id=_order_id(self._clock(), random[:5]), salt=random[5:])
-        return await self._settled(event_id, rule, actor)
+        order_id = _order_id(self._clock(), random[:5])
+        rule = partial(decisions.book, guest=guest, order_id=order_id, salt=random[5:], contact=contact)
+        return await self._settled(event_id, rule, actor, once)
 
-    async def cancel(self, event_id: str, guest: str, actor: Actor, reason: str | None = None) -> Cancellation:
-        """End a guest's live order. Raises Refusal `event_not_found`, `order_not_found`, Unavailable."""
-        return await self._settled(event_id, partial(decisions.cancel, guest=guest, reason=reason), actor)
+    async def cancel(
+        self,
+        event_id: str,
+        guest: str,
+        actor: Actor,
+        reason: str | None = None,
+        *,
+        order_id: str | None = None,
+        once: Once | None = None,
+    ) -> Cancellation:
+        """End a guest's live order; with `order_id`, only if it is that one.
 
-    async def resize(self, event_id: str, tickets: int, actor: Actor = "organiser") -> Resizing:
-        """Change the capacity. Raises Refusal `event_not_found`, `capacity_below_booked`, Unavailable."""
-        return await self._settled(event_id, partial(decisions.resize, tickets=tickets), actor)
+        Raises Refusal `event_not_found`, `order_not_found`, `order_cancelled`, `already_checked_in`, AnsweredBefore,
+        Unavailable.
+        """
+        rule = partial(decisions.cancel, guest=guest, reason=reason, order_id=order_id)
+        return await self._settled(event_id, rule, actor, once)
+
+    async def check_in(
+        self, event_id: str, guest: str, order_id: str, gate: str | None, *, once: Once | None = None
+    ) -> CheckIn:
+        """Let a guest in, once.
+
+        Raises Refusal `event_not_found`, `order_cancelled`, `not_booked`, `already_checked_in`, AnsweredBefore,
+        Unavailable.
+        """
+        rule = partial(decisions.check_in, guest=guest, order_id=order_id, gate=gate)
+        return await self._settled(event_id, rule, "organiser", once)
+
+    async def undo_check_in(self, event_id: str, guest: str, order_id: str) -> CheckIn:
+        """Take a check-in back.
+
+        Raises Refusal `event_not_found`, `order_cancelled`, `not_checked_in`, Unavailable.
+        """
+        rule = partial(decisions.undo_check_in, guest=guest, order_id=order_id)
+        return await self._settled(event_id, rule, "organiser")
+
+    async def erase(self, event_id: str, guest: str, order_ids: tuple[str, ...]) -> Erasure:
+        """Forget who placed these orders of one guest. Raises Refusal `event_not_found`, Unavailable."""
+        return await self._settled(event_id, partial(decisions.erase, guest=guest, order_ids=order_ids), "organiser")
+
+    async def event(self, event_id: str) -> Event:
+        """An event as everybody may see it. Raises Refusal `event_not_found`, Unavailable."""
+        self._desks.touch(event_id)
+        found = self.published_event(event_id) or await self._read(self._store.event(event_id))
+        if found is None or found.counts.is_deleted:
+            raise Refusal("event_not_found", "Event not found")
+        return self.published_event(event_id) or found  # what was read may be committed already, but not published yet
 
     async def counts(self, event_id: str) -> Counts:
         """The published counts of an event. Raises Refusal `event_not_found`, Unavailable."""
-        if event_id in self._desks:
-            self._desk(event_id)  # whom somebody asks for is not idle
-        counts = self.published(event_id) or await self._read(self._store.counts(event_id))
-        if counts is None:
-            raise Refusal("event_not_found", "Event not found")
-        return self.published(event_id) or counts  # what was read may be committed already, but not published yet
+        return (await self.event(event_id)).counts
 
     def published(self, event_id: str) -> Counts | None:
         """The counts of an event that is in memory; None says nothing."""
         desk = self._desks.get(event_id)
         return desk.published if desk else None
 
+    def published_event(self, event_id: str) -> Event | None:
+        """An event that is in memory; None says nothing."""
+        desk = self._desks.get(event_id)
+        return Event(desk.published, desk.details) if desk and desk.published else None
+
     async def place(self, event_id: str, guest: str) -> Placement:
         """Where a guest's order stands. Raises Refusal `event_not_found`, `order_not_found`, Unavailable."""
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                await self.counts(event_id)
-                return await self._place(event_id, guest)
-        except TimeoutError:
-            raise Unavailable("overloaded", "The event is still being read; please try again", 5) from None
+        return await self._seen(event_id, partial(decisions.place, guest=guest))
 
-    async def events(self, limit: int, before: EventCursor | None = None) -> EventPage:
+    async def places(self, event_id: str, guests: Iterable[str]) -> Places:
+        """Where the live orders of some guests stand, all at one instant.
+
+        Raises Refusal `event_not_found`, Unavailable.
+        """
+
+        def look(state: EventState) -> Places:
+            return Places(state.head, {guest: decisions.place(state, guest) for guest in guests if guest in state.live})
+
+        return await self._seen(event_id, look)
+
+    async def events(self, limit: int, before: EventCursor | None = None, shown_to: Audience = "guests") -> EventPage:
         """Events with their published counts, newest first. Raises Unavailable."""
-        page = await self._read(self._store.events(limit, before))
-        return EventPage([self.published(counts.event_id) or counts for counts in page.events], page.next)
+        page = await self._read(self._store.events(limit, before, shown_to))
+        return EventPage([self.published_event(event.counts.event_id) or event for event in page.events], page.next)
 
     # Life
 
@@ -138,15 +245,15 @@ class BoxOffice:
         """Fold and check every ledger, then begin to settle. Raises LedgerDamaged, StoreUnreadable."""
         began, events, entries = time.monotonic(), 0, 0
         async for counts in every_event(self._store):
-            desk = self._desk(counts.event_id)
+            desk = self._desks.at(counts.event_id)
             async with desk.lock:
-                await self._fold(desk)
+                await self._desks.fold(desk)
             events, entries = events + 1, entries + (desk.published.head if desk.published else 0)
         log.info("checked %d ledgers with %d entries in %.1f s", events, entries, time.monotonic() - began)
         self._committing = asyncio.create_task(self._committer.run(), name="committer")
         self._committing.add_done_callback(self._committing_ended)
         self._keep(self._answer_late_ones_forever())
-        self._keep(self._drop_idle_desks_forever())
+        self._keep(self._desks.drop_idle_ones_forever())
 
     @property
     def is_open(self) -> bool:
@@ -172,97 +279,51 @@ class BoxOffice:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._desks.stop()
         self.announcements.close()
 
     # Handing in and looking up
 
-    async def _settled(self, event_id: str, rule: Rule[Answer], actor: Actor) -> Answer:
+    async def _settled(self, event_id: str, rule: Rule[A], actor: Actor, once: Once | None = None) -> A:
         if self._closed_because is not None:
             raise Unavailable("shutting_down", self._closed_because, 5)
-        waiting = self._desks[event_id].pending if event_id in self._desks else ()
+        waiting = desk.pending if (desk := self._desks.get(event_id)) else ()
         if self.pending >= self._pending_max or len(waiting) >= self._pending_max_per_desk:
             raise Unavailable("overloaded", "Too many requests are waiting; nothing was changed")
-        desk = self._desk(event_id)
+        desk = self._desks.at(event_id)
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Answer] = loop.create_future()
-        self._committer.hand_in(desk, Command(rule, actor, future))
+        future: asyncio.Future[A] = loop.create_future()
+        self._committer.hand_in(desk, Command(rule, actor, future, once))
         self._unanswered.append((loop.time() + ANSWER_TIMEOUT_S, future))
         try:
             return await future
         finally:
-            self._forget_if_unknown(desk)
+            self._desks.forget_if_unknown(desk)
 
-    async def _place(self, event_id: str, guest: str) -> Placement:
-        while True:
-            desk = self._desk(event_id)
-            if desk.state is None:
-                await self._folded(desk)
-            async with desk.lock:
-                if desk.state is not None:
-                    return decisions.place(desk.state, guest)
-
-    def _desk(self, event_id: str) -> Desk:
-        desk = self._desks.get(event_id)
-        if desk is None:
-            if len(self._desks) >= DESKS_MAX * 1.1:
-                self._drop_idle_desks()
-            desk = self._desks[event_id] = Desk(event_id)
-        self._desks.move_to_end(event_id)
-        desk.used_at = time.monotonic()
-        return desk
-
-    def _forget_if_unknown(self, desk: Desk) -> None:
-        is_known = desk.state is None or desk.state.exists
-        if not is_known and desk.is_idle and self._desks.get(desk.event_id) is desk:  # not the desk of a later caller
-            del self._desks[desk.event_id]
-
-    # Folding
-
-    def _folding(self, desk: Desk) -> asyncio.Task[Unavailable | None]:
-        """The task that folds a desk's state, in its own time, so that a long ledger delays nobody else."""
-        if desk.folding is None:
-            desk.folding = self._keep(self._fold_and_line_up(desk))
-        return desk.folding
-
-    async def _folded(self, desk: Desk) -> None:
-        """Wait until a desk has been folded. Raises Unavailable."""
-        if self._closed_because is not None:
-            raise Unavailable("shutting_down", self._closed_because, 5)
-        folding = self._folding(desk)
-        await asyncio.wait([folding])  # which neither cancels it nor is cancelled with it
-        if folding.cancelled():
-            raise Unavailable("shutting_down", SHUTTING_DOWN, 5)
-        if problem := folding.result():
-            raise problem
-
-    async def _fold_and_line_up(self, desk: Desk) -> Unavailable | None:
-        problem: Unavailable | None = Unavailable("shutting_down", SHUTTING_DOWN, 5)
+    async def _seen(self, event_id: str, look: Callable[[EventState], T]) -> T:
+        """What a look at an event's state finds, while nobody changes it."""
         try:
-            async with self._folds, desk.lock:
-                await self._fold(desk)
-            problem = None
-        except LedgerDamaged as damage:
-            log.critical("%s", damage)
-            problem = Unavailable(
-                "ledger_damaged", "This event's ledger is damaged; it is not served until repaired", 60
-            )
-        except StoreUnreadable as error:
-            log.error("event %r could not be read: %s", desk.event_id, error)
-            problem = Unavailable("storage_unavailable", "The event could not be read; nothing was changed", 2)
-        finally:
-            desk.folding = None
-            if problem is not None:
-                self._committer.turn_away(desk, problem)
-            elif desk.pending:
-                self._committer.line_up(desk)
-        return problem
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                await self.counts(event_id)
+                while True:
+                    desk = self._desks.at(event_id)
+                    if desk.state is None:
+                        if self._closed_because is not None:
+                            raise Unavailable("shutting_down", self._closed_because, 5)
+                        await self._desks.folded(desk)
+                    async with desk.lock:
+                        if desk.state is not None:
+                            return look(desk.state)
+        except TimeoutError:
+            raise Unavailable("overloaded", "The event is still being read; please try again", 5) from None
 
-    async def _fold(self, desk: Desk) -> None:
-        if desk.state is None:
-            desk.state = await recover(self._store, desk.event_id)
-            desk.published = desk.state.counts if desk.state.exists else None
+    def _on_folded(self, desk: Desk, problem: Unavailable | None) -> None:
+        if problem is not None:
+            self._committer.turn_away(desk, problem)
+        elif desk.pending:
+            self._committer.line_up(desk)
 
-    async def _read(self, reading: Awaitable[Answer]) -> Answer:
+    async def _read(self, reading: Awaitable[T]) -> T:
         try:
             async with asyncio.timeout(READ_TIMEOUT_S):
                 return await reading
@@ -288,23 +349,7 @@ class BoxOffice:
                     sentence = "The answer is late: whether anything changed is not known"
                     future.set_exception(Unavailable("outcome_unknown", sentence))
 
-    async def _drop_idle_desks_forever(self) -> None:
-        while True:
-            await asyncio.sleep(self._desk_idle_s / 4)
-            self._drop_idle_desks()
-
-    def _drop_idle_desks(self) -> None:
-        """Forget desks where nothing goes on: those unused for long, and the least recently used beyond DESKS_MAX."""
-        long_ago = time.monotonic() - self._desk_idle_s
-        surplus = len(self._desks) - DESKS_MAX
-        for desk in list(self._desks.values()):
-            if desk.used_at > long_ago and surplus <= 0:
-                break
-            if desk.is_idle:
-                del self._desks[desk.event_id]
-                surplus -= 1
-
-    def _keep(self, work: Coroutine[Any, Any, Answer]) -> asyncio.Task[Answer]:
+    def _keep(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -327,7 +372,7 @@ class BoxOffice:
 
     def _turn_everybody_away(self, reason: str) -> None:
         self._closed_because = reason
-        for desk in self._desks.values():
+        for desk in self._desks:
             self._committer.turn_away(desk, Unavailable("shutting_down", reason, 5))
 
 

@@ -17,7 +17,7 @@ from webapp.settings import Settings, SettingsInvalid, environment
 from webapp.storage.backups import BackupFailed, copy_database, restore_database
 from webapp.storage.lock import DatabaseLock, DatabaseLocked
 from webapp.storage.migrator import REFUSALS, Migration, MigrationRefused, load_migrations, migrate, schema_of, status
-from webapp.storage.sqlite import SqliteReader
+from webapp.storage.sqlite_reader import SqliteReader
 from webapp.storage.store import StoreUnreadable
 from webapp.verification import Report, verify
 from webapp.web.passwords import PasswordUnusable, reset_password

@@ -8,17 +8,20 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
 from webapp.announcements import Announcements
-from webapp.booking.decisions import Refusal
-from webapp.desk import Command, Desk, Settlement, Unavailable
-from webapp.storage.store import Addition, NotCommitted, Rejected, Store
+from webapp.booking.answers import Receipt, Refusal
+from webapp.desk import AnsweredBefore, Command, Desk, Once, Settlement, Unavailable
+from webapp.storage.store import ANSWERS_KEPT_US, Addition, Kept, NotCommitted, Rejected, Store, StoreUnreadable
 
 log = logging.getLogger(__name__)
 
 ENTRIES_PER_BATCH: Final = 1_000
 ENTRIES_PER_STRIDE: Final = 500  # recorded between two pauses of the event loop
+KEYS_PER_LOOK: Final = 500
+LOOK_TIMEOUT_S: Final = 5.0
 COMMIT_TIMEOUT_S: Final = 60.0
 
 
@@ -116,9 +119,9 @@ class Committer:
                 if desk.pending:
                     self.line_up(desk)  # behind everybody else: a hot event starves nobody
             for settlement in settlements:
-                if not settlement.entries:  # there is nothing to store: what it answers is committed already
+                if not settlement.is_to_be_stored:  # what it answers is committed already
                     settlement.answer()
-            await self._store_and_answer([settlement for settlement in settlements if settlement.entries])
+            await self._store_and_answer([settlement for settlement in settlements if settlement.is_to_be_stored])
         except BaseException:
             for settlement in settlements:
                 settlement.undo(_unknown())
@@ -133,22 +136,51 @@ class Committer:
         while desk.pending and desk.state is not None and len(settlement.entries) < room:
             command = desk.pending.popleft()
             self.pending -= 1
+            settlement.deciding = command.future
             try:
-                decision = command.rule(desk.state)
+                if command.once is not None and (kept := await self._kept(settlement, command.once, now)):
+                    raise command.once.told_before(kept)
+                decision = command.rule(desk.state, now)
+                answer, began = decision.answer, len(settlement.entries)
                 for number, fact in enumerate(decision.facts, 1):
                     settlement.entries.append(desk.state.record(fact, now, command.actor))
                     if number % ENTRIES_PER_STRIDE == 0:
                         await asyncio.sleep(0)
                 desk.state.require_settled()
-                settlement.answers.append((command.future, decision.answer))
-            except Refusal as refusal:
-                settlement.answers.append((command.future, refusal))
+                if decision.facts:
+                    first = settlement.entries[began]
+                    answer = answer.recorded(Receipt(first.seq, first.at, first.hash), desk.state.counts)
+                if once := command.once:
+                    settlement.kept[once.key] = Kept(once.key, once.request, desk.event_id, now, once.told(answer))
+                settlement.answers.append((command.future, answer))
+            except (Refusal, AnsweredBefore, Unavailable) as outcome:
+                settlement.answers.append((command.future, outcome))
             except Exception as bug:
                 log.exception("a rule failed at event %r: nothing of its batch is kept", desk.event_id)
                 settlement.answers.append((command.future, bug))
                 settlement.entries.clear()
+                settlement.kept.clear()
                 settlement.undo(bug)
         return len(settlement.entries)
+
+    async def _kept(self, settlement: Settlement, once: Once, now: int) -> Kept | None:
+        """What is kept under a key, in this batch or in the store. Raises Unavailable.
+
+        One look is for all commands that wait here: a look for each would hold up a rush.
+        """
+        if once.key not in settlement.looked_up:
+            others = (command.once.key for command in settlement.desk.pending if command.once is not None)
+            keys = list({once.key: None} | dict.fromkeys(islice(others, KEYS_PER_LOOK)))
+            try:
+                async with asyncio.timeout(LOOK_TIMEOUT_S):
+                    found = await self._store.kept(keys, now - ANSWERS_KEPT_US)
+            except (StoreUnreadable, TimeoutError) as error:
+                log.error("what was answered before could not be read: %s", error)
+                raise Unavailable(
+                    "storage_unavailable", "The database could not be read; nothing was changed"
+                ) from error
+            settlement.looked_up |= dict.fromkeys(keys) | {kept.key: kept for kept in found}
+        return settlement.kept.get(once.key) or settlement.looked_up[once.key]
 
     async def _store_and_answer(self, changed: list[Settlement]) -> None:
         if not changed:
@@ -171,17 +203,24 @@ class Committer:
             self._fail(changed)
         else:
             seconds = time.perf_counter() - began
-            news = [settlement.publish() for settlement in changed]
+            news = [counts for settlement in changed if settlement.entries and (counts := settlement.publish())]
             for settlement in changed:
                 settlement.answer()
-            self._announcements.announce(news)
+            self._announcements.announce(
+                news, {settlement.desk.event_id for settlement in changed if settlement.has_appeared}
+            )
             self._on_commit(sum(len(settlement.entries) for settlement in changed), seconds)
 
     async def _append(self, changed: list[Settlement]) -> None:
         if self._has_failed:
             raise NotCommitted("the server is about to end")
         async with asyncio.timeout(COMMIT_TIMEOUT_S):
-            await self._store.append([Addition(settlement.counts, settlement.entries) for settlement in changed])
+            await self._store.append(
+                [
+                    Addition(settlement.counts, settlement.entries, list(settlement.kept.values()))
+                    for settlement in changed
+                ]
+            )
 
     def _undo(self, changed: list[Settlement]) -> None:
         refusal = Unavailable("storage_unavailable", "The order could not be stored; nothing was changed", 2)

@@ -223,10 +223,17 @@ DESK_IDLE_S: Final = Setting(
     "Seconds after which an event that nobody asks for leaves memory",
     _whole_number(1, 31_536_000),
 )
+ERASE_AFTER_DAYS: Final = Setting(
+    "ERASE_AFTER_DAYS",
+    "0",
+    "Days after an event when its guests’ names and e-mail addresses are erased; `0` for never",
+    _whole_number(0, 36_500),
+)
 
 SETTINGS: Final[tuple[Setting[object], ...]] = (
     HOST, PORT, PUBLIC_URL, TRUSTED_PROXIES, DATA_DIR, DATABASE_URL, ADMIN_USER, ADMIN_PASS, AUTH_SECRET, TOKEN_EXP,
     APP_ENV, PENDING_MAX, STREAMS_MAX, STREAMS_PER_ADDRESS, BOOKINGS_PER_MINUTE, DESK_IDLE_S,
+    ERASE_AFTER_DAYS,
 )  # fmt: skip
 
 # What would be passed over in silence where data is private and temporary, though somebody relies on it.
@@ -253,6 +260,7 @@ class Settings:
     streams_per_address: int
     bookings_per_minute: int
     desk_idle_s: int
+    erase_after_days: int
 
     @property
     def authentication(self) -> bool:
@@ -288,6 +296,7 @@ class Settings:
             streams_per_address=reader.value(STREAMS_PER_ADDRESS),
             bookings_per_minute=reader.value(BOOKINGS_PER_MINUTE),
             desk_idle_s=reader.value(DESK_IDLE_S),
+            erase_after_days=reader.value(ERASE_AFTER_DAYS),
         )
         if private:
             reader.refuse(_PRODUCTION_ONLY, f"must not be set with APP_ENV={app_env}, which would not use it")

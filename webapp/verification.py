@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from webapp.booking.ledger import LedgerDamaged
 from webapp.recovery import every_event, recover
-from webapp.storage.sqlite import SqliteReader
+from webapp.storage.sqlite_reader import SqliteReader
 from webapp.storage.store import StoreUnreadable
 
 
@@ -43,7 +43,7 @@ async def verify(reader: SqliteReader, schema: frozenset[tuple[str, str]], progr
 async def _replay(reader: SqliteReader, event_id: str, report: Report, progress: Callable[[int], object]) -> None:
     report.events += 1
     try:
-        state = await recover(reader, event_id, progress)
+        state, _ = await recover(reader, event_id, progress)
         report.entries += state.head
     except LedgerDamaged as damage:
         report.problems.append(str(damage))

@@ -2,6 +2,7 @@
 
 import re
 import socket
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +22,9 @@ from playwright.async_api import (
 )
 
 from tests.server import PASSWORD, USER, Server
+from webapp.booking.details import Details
+from webapp.box_office import BoxOffice
+from webapp.storage.sqlite import SqliteStore
 
 CHROMIUM: Final = "/usr/bin/chromium"
 ARGUMENTS: Final = (
@@ -348,3 +352,115 @@ async def test_where_there_is_no_room_for_a_stream_the_page_asks_by_itself(chrom
         await second.clock.run_for(31_000)
         await expect(second.locator("#counts")).to_contain_text("1 of 2 left")
         await context.close()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+async def test_a_ticket_that_is_cancelled_by_its_link_goes_to_the_next(
+    chromium: Browser, server: Server, scripts: bool
+) -> None:
+    open_event(server, "gig", 1)
+    async with (
+        visitor(chromium, server, scripts=scripts) as bob,
+        visitor(chromium, server, scripts=scripts) as bobs_phone,
+        visitor(chromium, server) as cleo,
+    ):
+        for guest, name, said in [(bob, "Bob", "You’re in"), (cleo, "Cleo", "You are 1st on the waiting list")]:
+            await guest.goto("/ui/events/gig")
+            await guest.get_by_label("Your name").fill(name)
+            await guest.locator("#action").click()
+            await expect(guest.get_by_role("heading", name=said)).to_be_visible()
+
+        await bob.get_by_role("link", name="Your order: keep this link").click()
+        await expect(bob.get_by_role("heading", name="Your ticket")).to_be_visible()
+        link = bob.url
+
+        await bobs_phone.goto(link)
+        await bobs_phone.get_by_role("link", name="Cancel the ticket…").click()
+        await expect(bobs_phone.get_by_text("It goes to the one person waiting, at once.")).to_be_visible()
+        await bobs_phone.get_by_role("link", name="Keep it").click()
+        await expect(bobs_phone).to_have_url(link)
+        await bobs_phone.get_by_role("link", name="Cancel the ticket…").click()
+        await bobs_phone.get_by_role("button", name="Cancel the ticket").click()
+        await expect(bobs_phone).to_have_url(link)
+        await expect(bobs_phone.get_by_role("heading", name="Your order is cancelled")).to_be_visible()
+
+        await expect(cleo.get_by_role("heading", name="You’re in")).to_be_visible()
+        await cleo.get_by_role("link", name="Your order: keep this link").click()
+        await expect(cleo.get_by_text("1 person before you cancelled")).to_be_visible()
+        await bob.reload()
+        await expect(bob.get_by_role("heading", name="Your order is cancelled")).to_be_visible()
+
+
+async def test_a_ticket_can_be_cancelled_where_browsers_tell_least(chromium: Browser, server: Server) -> None:
+    """By http on a network, browsers send no Sec-Fetch-Site: the form's origin is all that a server has to go by."""
+    open_event(server, "gig", 1)
+    names = "--host-resolver-rules=MAP fairlist.example 127.0.0.1"
+    browser = await chromium.browser_type.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, names])
+    page = await browser.new_page(base_url=f"http://fairlist.example:{server.port}")
+    said: list[dict[str, str]] = []
+    page.on("request", lambda request: said.append(request.headers) if request.method == "POST" else None)
+    await page.goto("/ui/events/gig")
+    await page.get_by_label("Your name").fill("Bob")
+    await page.locator("#action").click()
+    await page.get_by_role("link", name="Your order: keep this link").click()
+    await page.get_by_role("link", name="Cancel the ticket…").click()
+    await page.get_by_role("button", name="Cancel the ticket").click()
+    await expect(page.get_by_role("heading", name="Your order is cancelled")).to_be_visible()
+    await browser.close()
+    assert not [headers for headers in said if "sec-fetch-site" in headers]
+    assert "/ui/orders/" not in said[-1].get("referer", "")
+
+
+async def test_a_page_that_waits_for_booking_to_open_gets_the_form_by_itself(chromium: Browser, server: Server) -> None:
+    now, year = time.time_ns() // 1_000, 365 * 86_400 * 1_000_000
+    open_event(server, "gig", 2)
+    await revise_while_stopped(server, "gig", Details(opens_at=now + year))
+    context = await chromium.new_context(base_url=server.url, viewport=PHONE)
+    page = await context.new_page()
+    page.set_default_timeout(TIMEOUT_MS)
+    await page.clock.install()
+    await page.goto("/ui/events/gig")
+    await expect(page.get_by_role("heading", name="Booking opens")).to_be_visible()
+    await expect(page.get_by_role("button", name="Book")).to_have_count(0)
+    await page.get_by_text("Booked before?").click()
+    await page.get_by_label("The name you booked with").fill("Cl")
+    await revise_while_stopped(server, "gig", Details(opens_at=now - year))
+    await page.clock.run_for(21_000)
+    await expect(page.get_by_role("heading", name="Booking opens")).to_have_count(0)
+    await expect(page.get_by_label("The name you booked with")).to_have_value("Cl")
+    await page.clock.resume()
+    await page.get_by_label("Your name").fill("Cleo")
+    await page.get_by_role("button", name="Book a ticket").click()
+    await expect(page.get_by_role("heading", name="You’re in")).to_be_focused()
+    await context.close()
+
+
+async def revise_while_stopped(server: Server, event: str, details: Details) -> None:
+    """Give an event other details, between two lives of its server."""
+    assert server.stop() == 0
+    store = await SqliteStore.open(server.database)
+    box_office = BoxOffice(store)
+    await box_office.start()
+    await box_office.revise(event, details=details)
+    await box_office.stop()
+    await store.close()
+    server.start()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+async def test_the_reference_is_read_on_a_phone_and_loads_nothing_from_elsewhere(
+    chromium: Browser, server: Server, scripts: bool
+) -> None:
+    async with visitor(chromium, server, scripts=scripts) as dan:
+        loaded: list[str] = []
+        dan.on("request", lambda request: loaded.append(request.url))
+        await dan.goto("/ui")
+        await dan.get_by_role("link", name="For programs: the API").click()
+        await expect(dan.get_by_role("heading", name="The API", level=1)).to_be_visible()
+        await dan.get_by_role("link", name="Errors").click()
+        await expect(dan).to_have_url(re.compile(r"/docs#errors$"))
+        await dan.get_by_role("article", name="400 invalid_input").get_by_text("Example").click()
+        await expect(dan.get_by_text('"pointer": "/capacity"')).to_be_visible()
+        width = await dan.evaluate("document.documentElement.scrollWidth") if scripts else PHONE["width"]
+        assert width == PHONE["width"]
+        assert all(url.startswith(f"{server.url}/") for url in loaded)

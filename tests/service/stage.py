@@ -6,17 +6,18 @@ from itertools import count
 from typing import Any
 
 from tests import effort
-from tests.service.history import History
+from tests.service.history import PLACING, Call, History
 from tests.service.seeded_loop import SeededLoop
 from tests.service.simulated_store import SimulatedStore
-from webapp.booking.decisions import Refusal
+from webapp.booking.answers import Refusal
+from webapp.booking.details import Details
 from webapp.box_office import ANSWER_TIMEOUT_S, BoxOffice
 from webapp.desk import Unavailable
 
 EVENTS = ("gig", "talk")
 GUESTS = ("Bob", "Cleo", "Dan")
 READS_MAX = 40
-OWN_TASKS = ("<coroutine object BoxOffice.", "<coroutine object Committer.")
+OWN_TASKS = tuple(f"<coroutine object {owner}." for owner in ("BoxOffice", "Committer", "Desks"))
 
 
 class Stage:
@@ -43,17 +44,60 @@ class Stage:
         call = self.history.asked("open", event, tickets)
         return await self.history.witness(call, self.box_office.open_event(event, tickets))
 
-    async def book(self, event: str, guest: str) -> Any:
-        call = self.history.asked("book", event, guest)
-        return await self.history.witness(call, self.box_office.book(event, guest))
+    async def book(self, event: str, guest: str, key: str | None = None) -> Any:
+        call = self.history.asked("book", event, guest, key)
+        return await self.history.witness(call, self.box_office.book(event, guest, once=call.once))
 
-    async def cancel(self, event: str, guest: str) -> Any:
-        call = self.history.asked("cancel", event, guest)
-        return await self.history.witness(call, self.box_office.cancel(event, guest, "organiser"))
+    async def cancel(self, event: str, guest: str, key: str | None = None) -> Any:
+        call = self.history.asked("cancel", event, guest, key)
+        return await self.history.witness(call, self.box_office.cancel(event, guest, "organiser", once=call.once))
+
+    async def cancel_order(self, event: str, order_id: str, key: str | None = None) -> Any:
+        call = self.history.asked("cancel_order", event, order_id, key)
+        return await self._ask_about(
+            call,
+            order_id,
+            lambda guest: self.box_office.cancel(event, guest, "guest", order_id=order_id, once=call.once),
+        )
+
+    async def check_in(self, event: str, order_id: str, gate: str | None = None, key: str | None = None) -> Any:
+        call = self.history.asked("check_in", event, (order_id, gate), key)
+        return await self._ask_about(
+            call, order_id, lambda guest: self.box_office.check_in(event, guest, order_id, gate, once=call.once)
+        )
+
+    async def undo_check_in(self, event: str, order_id: str) -> Any:
+        call = self.history.asked("undo_check_in", event, order_id)
+        return await self._ask_about(
+            call, order_id, lambda guest: self.box_office.undo_check_in(event, guest, order_id)
+        )
+
+    async def erase(self, event: str, order_id: str) -> Any:
+        order_ids = self.store.orders_of(event, self.store.guest_of(event, order_id))
+        call = self.history.asked("erase", event, order_ids)
+        return await self._ask_about(call, order_id, lambda guest: self.box_office.erase(event, guest, order_ids))
+
+    async def _ask_about(self, call: Call, order_id: str, ask: Callable[[str], Awaitable[Any]]) -> Any:
+        """Look up whose order it is, as fronts do, and then ask."""
+
+        async def looked_up_and_asked() -> Any:
+            guest = self.store.guest_of(call.event, order_id)
+            await self.pause()
+            return await ask(guest)
+
+        return await self.history.witness(call, looked_up_and_asked())
 
     async def resize(self, event: str, tickets: int) -> Any:
         call = self.history.asked("resize", event, tickets)
-        return await self.history.witness(call, self.box_office.resize(event, tickets))
+        return await self.history.witness(call, self.box_office.revise(event, tickets=tickets))
+
+    async def retitle(self, event: str, title: str) -> Any:
+        call = self.history.asked("retitle", event, title)
+        return await self.history.witness(call, self.box_office.revise(event, details=Details(title=title)))
+
+    async def delete(self, event: str) -> Any:
+        call = self.history.asked("delete", event)
+        return await self.history.witness(call, self.box_office.delete_event(event))
 
     async def place(self, event: str, guest: str) -> Any:
         call = self.history.asked("place", event, guest)
@@ -63,10 +107,15 @@ class Stage:
         call = self.history.asked("status", event)
         return await self.history.witness(call, self.box_office.counts(event))
 
+    def orders(self, event: str) -> list[str]:
+        """The ids of all orders that are stored, as they were placed."""
+        ledger = self.store.ledgers.get(event, [])
+        return [entry.order_id for entry in ledger if entry.kind in PLACING and entry.order_id]
+
     async def list_events(self) -> None:
         calls = [self.history.asked("status", event) for event in EVENTS]
         try:
-            listed = {counts.event_id: counts for counts in (await self.box_office.events(100)).events}
+            listed = {shown.counts.event_id: shown.counts for shown in (await self.box_office.events(100)).events}
         except Unavailable as problem:
             outcomes: list[object] = [problem for _ in calls]
         else:
@@ -128,7 +177,7 @@ class Stage:
         assert self._last_append in (None, self.store.appends), "something was stored after an unknown outcome"
         self._last_append = None
         assert self.box_office.pending == 0, "commands are left pending"
-        for desk in self.box_office._desks.values():
+        for desk in self.box_office._desks:
             assert not desk.pending, f"commands are left pending at {desk.event_id}"
             assert not desk.lock.locked(), f"the lock of {desk.event_id} is held for ever"
 
@@ -149,10 +198,10 @@ class Stage:
     def _watch(self) -> None:
         """Look at what everybody may see, between any two callbacks."""
         for event in EVENTS:
-            if shown := self.box_office.published(event):
+            if shown := self.box_office.published_event(event):
                 assert shown in self.store.commits.get(event, []), f"shown, but not committed: {shown}"
-                assert shown.head >= self._shown.get(event, 0), f"what is shown went backwards: {shown}"
-                self._shown[event] = shown.head
+                assert shown.counts.head >= self._shown.get(event, 0), f"what is shown went backwards: {shown}"
+                self._shown[event] = shown.counts.head
         if self.victim is not None and not self.victim.done() and self._give_up_at is not None:
             self._give_up_at -= 1
             if self._give_up_at == 0:

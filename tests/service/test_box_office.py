@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -11,13 +11,16 @@ from typing import Any
 
 import pytest
 
+from tests.service.gated_store import GatedStore
 from tests.service.simulated_store import SimulatedStore
 from webapp.announcements import Announcements
 from webapp.booking import decisions
-from webapp.booking.decisions import Cancellation, Decision, Placement, Refusal
+from webapp.booking.answers import Cancellation, Placement, Promotion, Refusal
+from webapp.booking.decisions import PROMOTIONS_MAX, Decision
 from webapp.booking.ledger import Fact, LedgerDamaged, seal
 from webapp.booking.state import Counts, EventState
 from webapp.box_office import BoxOffice
+from webapp.committer import ENTRIES_PER_STRIDE
 from webapp.desk import Settlement, Unavailable
 from webapp.storage.sqlite import SqliteStore
 from webapp.storage.store import Addition, StoreUnreadable
@@ -26,24 +29,8 @@ Start = Callable[[BoxOffice], Awaitable[BoxOffice]]
 OpenStore = Callable[[Path], Awaitable[SqliteStore]]
 
 
-class GatedStore:
-    """A real store whose appends wait at a gate, to look at what goes on meanwhile."""
-
-    def __init__(self, store: SqliteStore) -> None:
-        self._store = store
-        self.is_appending = asyncio.Event()
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.batches: list[Sequence[Addition]] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    async def append(self, batch: Sequence[Addition]) -> None:
-        self.is_appending.set()
-        self.batches.append(batch)
-        await self.gate.wait()
-        await self._store.append(batch)
+def guests(promoted: Iterable[Promotion]) -> list[str]:
+    return [promotion.guest for promotion in promoted]
 
 
 async def outcomes(asking: Sequence[Awaitable[Any]]) -> list[Any]:
@@ -77,7 +64,7 @@ async def test_twenty_nine_cancellations_at_once_promote_in_waiting_order(box_of
     for number in range(60):
         await box_office.book("gig", f"guest-{number}")
     cancelled = await asyncio.gather(*(box_office.cancel("gig", f"guest-{n}", "organiser") for n in range(29)))
-    assert [cancellation.promoted for cancellation in cancelled] == [(f"guest-{29 + n}",) for n in range(29)]
+    assert [guests(cancellation.promoted) for cancellation in cancelled] == [[f"guest-{29 + n}"] for n in range(29)]
     assert await statuses(box_office, "gig") == (29, 2)
 
 
@@ -108,9 +95,9 @@ async def test_a_raised_capacity_promotes_and_a_lowered_one_takes_nothing(box_of
     await box_office.open_event("gig", tickets=1)
     for guest in ("Bob", "Cleo", "Dan"):
         await box_office.book("gig", guest)
-    assert (await box_office.resize("gig", 2)).promoted == ("Cleo",)
+    assert guests((await box_office.revise("gig", tickets=2)).promoted) == ["Cleo"]
     with pytest.raises(Refusal, match="can go down to 2"):
-        await box_office.resize("gig", 1)
+        await box_office.revise("gig", tickets=1)
     assert await statuses(box_office, "gig") == (2, 1)
 
 
@@ -125,7 +112,7 @@ async def test_everybody_knows_his_place(box_office: BoxOffice) -> None:
 VERBS: dict[str, Callable[[BoxOffice], Awaitable[object]]] = {
     "book": lambda box_office: box_office.book("gig", "Dan"),
     "cancel": lambda box_office: box_office.cancel("gig", "Dan", "organiser"),
-    "resize": lambda box_office: box_office.resize("gig", 1),
+    "revise": lambda box_office: box_office.revise("gig", tickets=1),
     "place": lambda box_office: box_office.place("gig", "Dan"),
     "counts": lambda box_office: box_office.counts("gig"),
 }
@@ -136,7 +123,7 @@ async def test_what_was_never_opened_is_not_found_and_takes_no_memory(box_office
     with pytest.raises(Refusal) as refusal:
         await VERBS[verb](box_office)
     assert refusal.value.code == "event_not_found"
-    assert not box_office._desks
+    assert not list(box_office._desks)
 
 
 @pytest.mark.parametrize("verb", ["cancel", "place"])
@@ -152,8 +139,8 @@ async def test_events_are_listed_with_what_is_published(box_office: BoxOffice) -
         await box_office.open_event(event, tickets=1)
     await box_office.book("gig", "Bob")
     page = await box_office.events(10)
-    assert {counts.event_id: counts.booked for counts in page.events} == {"gig": 1, "talk": 0}
-    assert [await box_office.counts(counts.event_id) for counts in page.events] == page.events
+    assert {event.counts.event_id: event.counts.booked for event in page.events} == {"gig": 1, "talk": 0}
+    assert [await box_office.event(event.counts.event_id) for event in page.events] == page.events
 
 
 # Answers and commits
@@ -284,7 +271,9 @@ async def test_a_rule_that_fails_hurts_only_its_event(box_office: BoxOffice, mon
     for event in ("gig", "talk"):
         await box_office.open_event(event, tickets=1)
 
-    def forgets_to_promote(state: EventState, guest: str, reason: str | None = None) -> Decision[Cancellation]:
+    def forgets_to_promote(
+        state: EventState, now: int, guest: str, reason: str | None, order_id: str | None
+    ) -> Decision[Cancellation]:
         return Decision([Fact("cancelled", state.live[guest], guest)], Cancellation("", ()))
 
     monkeypatch.setattr(decisions, "cancel", forgets_to_promote)
@@ -301,20 +290,11 @@ async def test_a_rule_that_fails_hurts_only_its_event(box_office: BoxOffice, mon
 # Bounds
 
 
-async def held_up(gated: GatedStore, box_office: BoxOffice) -> "asyncio.Task[Placement]":
-    """Let a booking at the event `gig` wait for its commit, and everything else for it."""
-    gated.gate.clear()
-    gated.is_appending.clear()
-    first = asyncio.create_task(box_office.book("gig", "first"))
-    await gated.is_appending.wait()
-    return first
-
-
 async def test_too_many_pending_commands_are_refused_at_once(store: SqliteStore, start: Start) -> None:
     gated = GatedStore(store)
     box_office = await start(BoxOffice(gated, pending_max=20))
     await asyncio.gather(*(box_office.open_event(event, tickets=5) for event in ("gig", "talk")))
-    first = await held_up(gated, box_office)
+    first = await gated.hold(lambda: box_office.book("gig", "first"))
     rush = [asyncio.create_task(box_office.book("gig", f"guest-{number}")) for number in range(100)]
     refused, _ = await asyncio.wait(rush, return_when=asyncio.FIRST_COMPLETED)
     assert len(refused) == 90
@@ -335,7 +315,7 @@ async def test_all_events_together_are_bounded(store: SqliteStore, start: Start)
     box_office = await start(BoxOffice(gated, pending_max=20))
     events = ["gig", *(f"event-{number}" for number in range(10))]
     await asyncio.gather(*(box_office.open_event(event, tickets=5) for event in events))
-    first = await held_up(gated, box_office)
+    first = await gated.hold(lambda: box_office.book("gig", "first"))
     rush = [asyncio.create_task(box_office.book(event, f"guest-{n}")) for n in range(9) for event in events]
     refused, _ = await asyncio.wait(rush, return_when=asyncio.FIRST_COMPLETED)
     assert (len(refused), box_office.pending) == (len(rush) - 20, 20)
@@ -346,12 +326,12 @@ async def test_all_events_together_are_bounded(store: SqliteStore, start: Start)
 
 
 async def test_promoting_many_lets_the_loop_run_meanwhile(start: Start) -> None:
-    waiting = 100_000
+    waiting = PROMOTIONS_MAX
     store = SimulatedStore(Random(1), pauses_max=0, entries_per_chunk=1_000)
     state = EventState("gig")
     entries = [state.record(Fact("opened", detail="0"), 0, "organiser")]
     for number in range(waiting):
-        decision = decisions.book(state, f"guest-{number}", f"order-{number}", b"")
+        decision = decisions.book(state, 0, f"guest-{number}", f"order-{number}", b"")
         entries += [state.record(fact, 0, "guest") for fact in decision.facts]
     await store.append([Addition(state.counts, entries)])
     box_office = await start(BoxOffice(store))
@@ -364,9 +344,9 @@ async def test_promoting_many_lets_the_loop_run_meanwhile(start: Start) -> None:
             turns += 1
 
     counting = asyncio.create_task(count_turns())
-    assert len((await box_office.resize("gig", waiting)).promoted) == waiting
+    assert len((await box_office.revise("gig", tickets=waiting)).promoted) == waiting
     await counting
-    assert turns >= waiting / 1_000
+    assert turns >= waiting / ENTRIES_PER_STRIDE
 
 
 async def test_folding_a_long_ledger_lets_the_loop_run_meanwhile(start: Start) -> None:
@@ -388,7 +368,7 @@ async def test_a_hot_event_delays_another_by_one_batch_at_most(store: SqliteStor
     gated = GatedStore(store)
     box_office = await start(BoxOffice(gated))
     await asyncio.gather(*(box_office.open_event(event, tickets=5) for event in ("gig", "talk")))
-    first = await held_up(gated, box_office)
+    first = await gated.hold(lambda: box_office.book("gig", "first"))
     rush = [asyncio.create_task(box_office.book("gig", f"guest-{number}")) for number in range(3_000)]
     await asyncio.sleep(0)
     at_another = asyncio.create_task(box_office.book("talk", "Bob"))
@@ -419,18 +399,18 @@ async def test_an_idle_desk_is_dropped_and_folded_again(store: SqliteStore, star
 async def test_a_desk_that_is_used_stays(store: SqliteStore, start: Start) -> None:
     box_office = await start(BoxOffice(store, desk_idle_s=1e9))
     await box_office.open_event("gig", tickets=1)
-    box_office._drop_idle_desks()
+    box_office._desks.drop_idle_ones()
     assert box_office.published("gig")
 
 
 async def test_no_more_desks_are_kept_than_may_be(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch, start: Start
 ) -> None:
-    monkeypatch.setattr("webapp.box_office.DESKS_MAX", 10)
+    monkeypatch.setattr("webapp.desks.DESKS_MAX", 10)
     box_office = await start(BoxOffice(store))
     for number in range(30):
         await box_office.open_event(f"event-{number}", tickets=1)
-    assert len(box_office._desks) <= 11
+    assert len(list(box_office._desks)) <= 11
     assert box_office.published("event-29")
     assert not box_office.published("event-0")
     assert (await box_office.book("event-0", "Bob")).status == "booked"
@@ -539,7 +519,10 @@ DAMAGE = {
     "an order that lost its row": ("DELETE FROM orders WHERE user_id = 'Cleo'", 3),
     "a promotion by hand": ("UPDATE orders SET status = 'booked' WHERE user_id = 'Dan'", 5),
     "a cancellation by hand": ("UPDATE orders SET status = 'cancelled' WHERE user_id = 'Dan'", 5),
-    "an order from nowhere": ("INSERT INTO orders VALUES ('new', 'gig', 'Finn', 'waiting', zeroblob(16), 0)", 5),
+    "an order from nowhere": (
+        "INSERT INTO orders VALUES ('new', 'gig', 'Finn', 'waiting', NULL, 0, 9, NULL, NULL, NULL, NULL, NULL, NULL)",
+        5,
+    ),
     "other counts": ("UPDATE events SET waiting = 2", 5),
     "another last hash": ("UPDATE events SET head_hash = zeroblob(32)", 5),
 }
@@ -608,7 +591,7 @@ async def test_an_event_whose_ledger_is_damaged_meanwhile_is_refused_and_no_othe
     await box_office.open_event("talk", tickets=1)
     await until_dropped(box_office, "gig")
     tamper(database, "UPDATE ledger SET at = 0 WHERE event_id = 'gig' AND seq = 3")
-    for verb in ("book", "cancel", "resize", "place"):
+    for verb in ("book", "cancel", "revise", "place"):
         with pytest.raises(Unavailable) as refused:
             await VERBS[verb](box_office)
         assert refused.value.code == "ledger_damaged"
@@ -627,7 +610,7 @@ async def test_an_event_that_cannot_be_read_is_refused_until_it_can(
 
     with monkeypatch.context() as patch:
         patch.setattr(store, "entries", unreadable)
-        for verb in ("book", "cancel", "resize", "place"):
+        for verb in ("book", "cancel", "revise", "place"):
             with pytest.raises(Unavailable) as refused:
                 await VERBS[verb](box_office)
             assert refused.value.code == "storage_unavailable"
@@ -649,7 +632,7 @@ async def test_the_latest_counts_win_and_the_latest_change_comes_last(box_office
     await busy(box_office, "gig")
     await busy(box_office, "talk")
     version = box_office.announcements.version
-    assert (await box_office.cancel("gig", "Bob", "organiser")).promoted == ("Cleo",)
+    assert guests((await box_office.cancel("gig", "Bob", "organiser")).promoted) == ["Cleo"]
     heard = box_office.announcements.since(0)
     assert heard == [await box_office.counts("talk"), await box_office.counts("gig")]
     assert box_office.announcements.since(version) == heard[1:]

@@ -13,7 +13,7 @@ from tests.service.test_interleavings import (
     rush,
     two_events,
 )
-from webapp import box_office
+from webapp import box_office, desks
 from webapp.booking.waiting_list import WaitingList
 from webapp.committer import Committer
 from webapp.desk import Desk, Settlement
@@ -90,7 +90,7 @@ class NoLock(asyncio.Lock):
     ("broken", "scenario", "complaint"),
     [
         (AnswersTooEarly, rush, "an answer before its commit"),
-        (AnswersTooEarly, anything, "a ghost, or an answer|acknowledged, and lost"),
+        (AnswersTooEarly, anything, "an answer before its commit|acknowledged, and lost"),
         (PublishesTooEarly, two_events, "shown, but not committed"),
         (PublishesTooLate, two_events, "went backwards|this was true at no time"),
         (Guesses, outcome_unknown, "a ghost, or an answer"),
@@ -107,13 +107,13 @@ def test_a_broken_committer_is_caught(
 
 
 def test_a_desk_without_a_lock_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(box_office, "Desk", lambda event_id: Desk(event_id, lock=NoLock()))
+    monkeypatch.setattr(desks, "Desk", lambda event_id: Desk(event_id, lock=NoLock()))
     with pytest.raises(AssertionError, match="this was true at no time"):
         explore(two_events)
 
 
 def test_a_lock_that_is_not_given_back_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(box_office, "Desk", lambda event_id: Desk(event_id, lock=StickyLock()))
+    monkeypatch.setattr(desks, "Desk", lambda event_id: Desk(event_id, lock=StickyLock()))
     with pytest.raises(AssertionError, match="never ends"):
         explore(two_events)
 

@@ -15,7 +15,8 @@ from tests.service.history import Bug
 from tests.service.simulated_store import Fate
 from tests.service.stage import GUESTS, Scenario, Stage, explore, explore_giving_up
 from webapp.booking import decisions
-from webapp.booking.decisions import Decision, Opening, Placement
+from webapp.booking.answers import Opening, Placement, Receipt
+from webapp.booking.decisions import Decision
 from webapp.booking.ledger import Fact
 from webapp.booking.state import EventState
 from webapp.desk import Unavailable
@@ -253,10 +254,11 @@ async def slow_reads(stage: Stage) -> None:
     entry = state.record(Fact("opened", detail="2"), 0, "organiser")
     stage.store.slow = {"entries"}
     await stage.store.append([Addition(state.counts, [entry])])
-    stage.history.answered(opening, Opening(2, is_new=True))  # and no desk knows of it
+    receipt = Receipt(entry.seq, entry.at, entry.hash)
+    stage.history.answered(opening, Opening(2, is_new=True, receipt=receipt))  # and no desk knows of it
     assert code(await stage.place("gig", "Bob")) == "overloaded"
     assert (await stage.status("gig")).capacity == 2
-    stage.store.slow = {"entries", "counts", "events"}
+    stage.store.slow = {"entries", "event", "events"}
     assert code(await stage.status("gig")) == "storage_unavailable"
     await stage.list_events()
     stage.store.slow = set()
@@ -291,11 +293,13 @@ def buggy_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever cancels for Mallory meets a bug."""
     honest = decisions.cancel
 
-    def cancel(state: EventState, guest: str, reason: str | None = None) -> Decision[Any]:
+    def cancel(
+        state: EventState, now: int, guest: str, reason: str | None = None, order_id: str | None = None
+    ) -> Decision[Any]:
         if guest == "Mallory":
             state.booked += 1  # a half-made change
             raise Bug
-        return honest(state, guest, reason)
+        return honest(state, now, guest, reason, order_id)
 
     monkeypatch.setattr(decisions, "cancel", cancel)
 

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from tests.service.simulated_store import Fate, SimulatedStore
-from webapp.booking.decisions import Refusal
+from webapp.booking.answers import Refusal
 from webapp.box_office import BoxOffice
 from webapp.desk import Unavailable
 from webapp.storage.store import NotCommitted, OutcomeUnknown

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from tests.service.simulated_store import SimulatedStore
-from webapp.booking.decisions import Placement, Refusal
+from webapp.booking.answers import Placement, Refusal
 from webapp.box_office import BoxOffice
 from webapp.desk import Unavailable
 from webapp.storage.store import Addition
@@ -76,7 +76,7 @@ async def test_overload_keeps_no_desk_for_what_it_refuses() -> None:
     store.may_tell.set()
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert [isinstance(answer, Unavailable) for answer in answers] == [False, False, *[True] * 100]
-    assert list(box_office._desks) == ["gig"]
+    assert [desk.event_id for desk in box_office._desks] == ["gig"]
     await box_office.stop()
 
 
@@ -97,5 +97,5 @@ async def test_a_flood_of_unknown_events_leaves_nothing() -> None:
     await box_office.start()
     answers = await asyncio.gather(*(box_office.book(str(n), "bob") for n in range(500)), return_exceptions=True)
     assert all(isinstance(answer, Refusal) and answer.code == "event_not_found" for answer in answers)
-    assert not box_office._desks
+    assert not list(box_office._desks)
     await box_office.stop()

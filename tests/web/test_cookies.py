@@ -30,6 +30,12 @@ def memories(watch: Watch | None = None, key: bytes = KEY) -> GuestMemories:
     return GuestMemories(key, clock=watch or Watch(NOW))
 
 
+def user_id_at(memory: GuestMemory, event_id: str) -> str | None:
+    """Whom the browser booked for there."""
+    booking = memory.booking_at(event_id)
+    return booking and booking.user_id
+
+
 def test_a_session_is_found_by_its_cookie_and_is_new_at_every_sign_in() -> None:
     one, other = sessions().begun(), sessions().begun()
     found = sessions().find(one)
@@ -98,7 +104,7 @@ def test_a_session_cookie_holds_neither_name_nor_secret() -> None:
 
 
 def test_a_cookie_of_another_key_or_another_purpose_is_none() -> None:
-    memory = memories().written(GuestMemory().remembering("gig", "bob"))
+    memory = memories().written(GuestMemory().remembering("gig", "bob", "0001"))
 
     assert sessions().find(sessions(key=KEY[::-1]).begun()) is None
     assert sessions().find(memory) is None
@@ -147,41 +153,45 @@ def test_a_cookie_is_removed_under_the_attributes_it_was_set_with() -> None:
 
 
 def test_a_browser_remembers_whom_it_booked_for_at_which_event() -> None:
-    memory = GuestMemory().remembering("gig", "bob").remembering("a/b 🎫", "Zoë")
+    memory = GuestMemory().remembering("gig", "bob", "0001").remembering("a/b 🎫", "Zoë", "0002")
     found = memories().read(memories().written(memory))
 
     assert found == memory
-    assert found.user_id_at("gig") == "bob"
-    assert found.user_id_at("a/b 🎫") == "Zoë"
-    assert found.user_id_at("another") is None
+    for event_id, user_id, order_id in [("gig", "bob", "0001"), ("a/b 🎫", "Zoë", "0002")]:
+        booking = found.booking_at(event_id)
+        assert booking is not None
+        assert (booking.user_id, booking.order_id) == (user_id, order_id)
+    assert found.booking_at("another") is None
 
 
 def test_a_second_booking_at_an_event_takes_the_place_of_the_first() -> None:
-    memory = GuestMemory().remembering("gig", "bob").remembering("fair", "bob").remembering("gig", "cleo")
+    memory = GuestMemory()
+    for event_id, user_id, order_id in [("gig", "bob", "0001"), ("fair", "bob", "0002"), ("gig", "cleo", "0003")]:
+        memory = memory.remembering(event_id, user_id, order_id)
 
-    assert memory.user_id_at("gig") == "cleo"
+    assert user_id_at(memory, "gig") == "cleo"
     assert len(memory.bookings) == 2
-    assert memory.forgetting("gig").user_id_at("gig") is None
-    assert memory.forgetting("gig").user_id_at("fair") == "bob"
+    assert user_id_at(memory.forgetting("gig"), "gig") is None
+    assert user_id_at(memory.forgetting("gig"), "fair") == "bob"
 
 
 def test_the_last_twenty_events_are_remembered() -> None:
     memory = GuestMemory()
     for number in range(25):
-        memory = memory.remembering(f"event-{number}", f"guest-{number}")
+        memory = memory.remembering(f"event-{number}", f"guest-{number}", f"{number:020x}")
     found = memories().read(memories().written(memory))
 
-    assert [found.user_id_at(f"event-{number}") for number in range(25)] == [None] * 5 + [
+    assert [user_id_at(found, f"event-{number}") for number in range(25)] == [None] * 5 + [
         f"guest-{number}" for number in range(5, 25)
     ]
 
 
 def test_a_memory_lasts_180_days() -> None:
     watch = Watch(NOW)
-    value = memories(watch).written(GuestMemory().remembering("gig", "bob"))
+    value = memories(watch).written(GuestMemory().remembering("gig", "bob", "0001"))
 
     watch.now += 180 * DAY
-    assert memories(watch).read(value).user_id_at("gig") == "bob"
+    assert user_id_at(memories(watch).read(value), "gig") == "bob"
     watch.now += 1
     assert memories(watch).read(value) == GuestMemory()
 
@@ -201,17 +211,17 @@ def test_the_longest_ids_fit_into_a_cookie_and_the_latest_is_always_kept(events:
     bookings = [(longest_id(), longest_id()) for _ in range(events)]
     memory = GuestMemory()
     for event_id, user_id in bookings:
-        memory = memory.remembering(event_id, user_id)
+        memory = memory.remembering(event_id, user_id, "f" * 20)
     value = memories().written(memory)
 
     assert len(value) <= 3_500
     assert value.isascii()
-    assert memories().read(value).user_id_at(bookings[-1][0]) == bookings[-1][1]
+    assert user_id_at(memories().read(value), bookings[-1][0]) == bookings[-1][1]
 
 
 def test_ids_of_ordinary_length_leave_room_for_all_twenty() -> None:
     memory = GuestMemory()
     for number in range(20):
-        memory = memory.remembering(f"event-{number}", str(UUID(int=number * 2**123)))
+        memory = memory.remembering(f"event-{number}", str(UUID(int=number * 2**123)), f"{number:020x}")
 
     assert len(memories().read(memories().written(memory)).bookings) == 20

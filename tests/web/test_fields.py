@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.openapi import validator
 from tests.web.test_parsing import ANY_JSON, outcome
 from tests.web.unhurried import UNHURRIED
 from webapp.web.checks import time_zones
@@ -112,9 +113,16 @@ def test_what_a_query_or_the_headers_lack_has_something_that_stands_for_it() -> 
 
 
 def test_a_query_parameter_without_a_value_is_as_good_as_none() -> None:
-    blank = {"limit": "", "cursor": " ", "status": "", "q": ""}
+    blank = {"limit": "", "cursor": "", "status": "", "q": ""}
 
     assert parse_texts((LIMIT, CURSOR, STATUS, Q), blank) == (50, None, None, "")
+
+
+@pytest.mark.parametrize("field", [LIMIT, CURSOR, AFTER, STATUS, DRY_RUN], ids=lambda field: field.name)
+@pytest.mark.parametrize("space", [" ", "\t", "\x1e", "\x85", "\u3000"])
+def test_a_query_parameter_is_its_value_and_no_white_space(field: Field[object], space: str) -> None:
+    for text in (space, f"{space}{field.example}", f"{field.example}{space}"):
+        assert text_complaint(field, text).detail.startswith(f"The query parameter {field.name} ")
 
 
 def test_a_query_that_is_not_utf_8_is_told_so() -> None:
@@ -248,6 +256,12 @@ def test_nobody_needs_an_email_address(value: object) -> None:
     assert parsed(EMAIL, value) is None
 
 
+@pytest.mark.parametrize("value", ["", "  ", " a@b", "a@b ", "\t", "\x1e", "\u3000", "a@b", "a..b@c", "a", "a@b\n"])
+def test_the_pattern_of_an_email_address_lets_through_what_the_field_does(value: str) -> None:
+    is_let_through = outcome_of(EMAIL, value) is not InvalidInput
+    assert is_let_through == validator({"components": {"schemas": {}}}, dict(EMAIL.schema)).is_valid(value)
+
+
 # Times
 
 
@@ -269,8 +283,6 @@ def test_nobody_needs_an_email_address(value: object) -> None:
         ("9999-12-31T23:59:59.999999Z", 253_402_300_799_999_999),
         ("9999-12-31T23:59:59-00:00", 253_402_300_799_000_000),
         (None, None),
-        ("", None),
-        ("  ", None),
     ],
 )
 def test_a_time_is_a_moment_whatever_its_offset(text: str | None, microseconds: int | None) -> None:
@@ -278,13 +290,15 @@ def test_a_time_is_a_moment_whatever_its_offset(text: str | None, microseconds: 
 
 
 OFFSET = "it must end in Z, or in an offset such as +01:00."
-FORM = "it must be null, or a time such as 2027-06-18T19:30:00Z or 2027-06-18T21:30:00+02:00."
+FORM = "it must be null, or a time such as 2030-06-18T19:30:00Z or 2030-06-18T21:30:00+02:00."
 
 
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
         (1_795_375_873, f"starts_at is a number; {FORM}"),
+        ("", f"starts_at is blank; {FORM}"),
+        ("  ", f"starts_at is blank; {FORM}"),
         ("tomorrow", f"starts_at is no time in the form of RFC 3339; {FORM}"),
         ("2026-11-22", f"starts_at is no time in the form of RFC 3339; {FORM}"),
         ("2026-11-22 19:31:13Z", f"starts_at is no time in the form of RFC 3339; {FORM}"),
@@ -324,6 +338,11 @@ FORM = "it must be null, or a time such as 2027-06-18T19:30:00Z or 2027-06-18T21
 )  # fmt: skip
 def test_what_is_no_time_is_told_why(value: object, sentence: str) -> None:
     assert complaint(STARTS_AT, value) == sentence
+
+
+def test_a_time_that_a_form_leaves_blank_is_none() -> None:
+    assert parse_form((STARTS_AT,), {"starts_at": "  "}) == (None,)
+    assert parse_form((STARTS_AT,), {"starts_at": " 1970-01-01T00:00:01Z"}) == (1_000_000,)
 
 
 OFFSETS = st.integers(-1_439, 1_439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -398,7 +417,7 @@ def test_capacity_is_checked_as_tickets_are() -> None:
 
 @pytest.mark.parametrize(
     ("field", "text", "number"),
-    [(LIMIT, "1", 1), (LIMIT, " 100 ", 100), (LEDGER_LIMIT, "1000", 1_000), (AFTER, "0", 0),
+    [(LIMIT, "1", 1), (LIMIT, "100", 100), (LEDGER_LIMIT, "1000", 1_000), (AFTER, "0", 0),
      (AFTER, str(2**53 - 1), 2**53 - 1)],
 )  # fmt: skip
 def test_a_number_in_a_query_is_its_digits(field: Field[object], text: str, number: int) -> None:
@@ -414,6 +433,7 @@ def test_a_number_in_a_query_is_its_digits(field: Field[object], text: str, numb
         (LIMIT, "1.0", "is no whole number"),
         (LIMIT, "1e1", "is no whole number"),
         (LIMIT, "+1", "is no whole number"),
+        (LIMIT, " 1", "is no whole number"),
         (LIMIT, "\u0665", "is no whole number"),
         (LIMIT, "9" * 400, "is no whole number"),
         (LEDGER_LIMIT, "1001", "is too large"),
@@ -468,6 +488,36 @@ def test_an_idempotency_key_is_any_visible_ascii(text: str) -> None:
 @pytest.mark.parametrize("text", ["", " ", "a b", "a\t", "é", "\x7f", "x" * 256])
 def test_a_key_that_would_protect_nothing_is_refused(text: str) -> None:
     assert text_complaint(IDEMPOTENCY_KEY, text).pointer == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "revisions", "others"),
+    [
+        ('"3-120-9f2c51d0a7be-o"', {3}, {2, 4, 120}),
+        ('W/"3-120-9f2c51d0a7be-c"', {3}, {2, 4, 120}),
+        ('"3-120-9f2c51d0a7be-n", "7-7-000000000000-o"', {3, 7}, {120}),
+        ("*", {1, 3, 10**15}, set()),
+        ('"somebody-else\u2019s"'.encode().decode("latin-1"), set(), {1, 3}),
+        ('"3"', set(), {3}),
+        ('"a,b" , , W/"3-120-9f2c51d0a7be-o",', {3}, {2, 4}),
+        ('",", "3-120-9f2c51d0a7be-o"', {3}, {2, 4}),
+        ('""', set(), {0, 1}),
+    ],
+)
+def test_if_match_is_content_with_the_revisions_it_names(text: str, revisions: set[int], others: set[int]) -> None:
+    (expected,) = parse_texts((IF_MATCH,), {"If-Match": text})
+
+    assert expected is not None
+    assert all(revision in expected for revision in revisions)
+    assert not any(revision in expected for revision in others)
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", ",", "3-120-9f2c51d0a7be-o", '"3-120-9f2c51d0a7be-o', "3", '*, "a"', "w/", '"a" "b"', '"a", b']
+)
+def test_a_damaged_if_match_is_told_so_rather_than_ignored(text: str) -> None:
+    assert text_complaint(IF_MATCH, text).detail.startswith("The header If-Match is damaged; it must be an ETag in its")
+    assert not re.search(IF_MATCH.schema["pattern"], text)
 
 
 def test_any_key_to_an_order_may_be_tried() -> None:

@@ -14,13 +14,16 @@ from quart.testing.connections import TestHTTPConnection as Connection
 from quart.typing import TestClientProtocol as Browser
 from werkzeug.datastructures import Headers
 
-from tests.web.pages import app_over, text_of
+from tests.web.pages import app_over, sign_in, text_of
 from webapp.announcements import Announcements
+from webapp.booking.details import Details
 from webapp.booking.state import Counts
 from webapp.box_office import BoxOffice
-from webapp.web import broadcast, live, rendering
+from webapp.web import broadcast, rendering
 from webapp.web.broadcast import Broadcast, Interest
+from webapp.web.event_view import EventView
 from webapp.web.live import only_newcomers
+from webapp.web.streams import message
 
 TIMEOUT_S: Final = 30.0
 GIG: Final = "/ui/events/gig/stream"
@@ -139,9 +142,9 @@ async def test_one_change_is_rendered_once_for_everybody(
             await stream.until("Book a ticket")
         rendered = []
 
-        def render(template: str, name: str, counts: Counts) -> str:
-            rendered.append((name, counts.head))
-            return as_before(template, name, counts=counts)
+        def render(template: str, name: str, event: EventView) -> str:
+            rendered.append((name, event.counts.head))
+            return as_before(template, name, event=event)
 
         as_before = rendering.block
         monkeypatch.setattr(rendering, "block", render)
@@ -161,11 +164,12 @@ async def test_a_page_hears_only_of_its_own_event(browser: Browser, box_office: 
         assert "2 of 3 left" in await stream.counts()
 
 
-async def list_stream(browser: Browser) -> str:
+async def list_stream(browser: Browser, path: str = "/ui") -> str:
     """The address of the stream that the list names."""
-    page = await (await browser.get("/ui")).get_data(as_text=True)
+    page = await (await browser.get(path)).get_data(as_text=True)
     address = re.search(r'sse-connect="([^"]+)"', page)
     assert address is not None
+    assert address[1].startswith(f"{path}/stream?")
     return address[1]
 
 
@@ -178,6 +182,53 @@ async def test_the_list_hears_of_every_event_it_shows_and_of_new_ones(browser: B
         assert await stream.message() == ("counts", "2 of 3 left")
         await box_office.open_event("<b>new</b>", tickets=1)
         assert await stream.message() == ("opened", "New: <b>new</b>")
+
+
+async def test_an_organisers_list_is_live_for_hidden_events_too(app: Quart, box_office: BoxOffice) -> None:
+    ada = app.test_client()
+    await sign_in(ada)
+    await box_office.create_event("secret", 1, Details(title="A private view", hidden=True))
+    async with streaming(ada, await list_stream(ada, "/ui/organise")) as stream:
+        assert await stream.message() == ("counts", "1 of 1 left")
+        await box_office.book("secret", "Bob")
+        assert await stream.message() == ("counts", "Sold out Waiting list open")
+
+
+async def test_a_page_hears_that_booking_has_closed_when_anything_changes(
+    browser: Browser, box_office: BoxOffice
+) -> None:
+    await box_office.open_event("gig", tickets=1)
+    async with streaming(browser, GIG) as stream, streaming(browser, await list_stream(browser)) as listed:
+        await stream.until("Book a ticket")
+        assert await listed.message() == ("counts", "1 of 1 left")
+        await box_office.revise("gig", details=Details(closes_at=1))
+        assert await stream.message() == ("counts", "1 of 1 left 0 tickets are booked. Booking has closed.")
+        assert await stream.message() == ("action", "Booking has closed")
+        assert await listed.message() == ("counts", "Booking has closed")
+
+
+async def test_the_list_hears_of_an_event_once_it_is_no_longer_hidden(browser: Browser, box_office: BoxOffice) -> None:
+    async with streaming(browser, await list_stream(browser)) as stream:
+        assert await stream.block() == "retry: 2000"
+        hidden = await box_office.create_event("secret", 1, Details(hidden=True))
+        await box_office.book("secret", "Bob")
+        await box_office.create_event("wine", 1, Details(title="Wine"))
+        assert await stream.message() == ("opened", "New: Wine")
+        await box_office.book("wine", "Bob")
+        await box_office.revise("secret", hidden.counts.revision, details=Details())
+        assert await stream.message() == ("opened", "New: secret")
+
+
+async def test_of_an_event_that_changes_as_it_appears_the_list_hears_still() -> None:
+    source = Announcements()
+    with Broadcast(source).listening(Interest(frozenset(), openings=True)) as channel:
+        source.announce([counts(0, 0, 1)], {"gig"})
+        for booked in range(1, 100):
+            source.announce([counts(booked, 0, booked + 1)])
+        async with asyncio.timeout(TIMEOUT_S):
+            await channel.newer_than(0)
+        assert channel.since(0) == [counts(99, 0, 100)]
+        assert source.appeared_since(1) == set()
 
 
 async def test_the_list_of_no_events_hears_of_the_first(browser: Browser, box_office: BoxOffice) -> None:
@@ -248,7 +299,7 @@ async def test_asking_only_for_the_headers_of_a_stream_opens_none(browser: Brows
 async def test_a_quiet_stream_shows_that_it_is_alive(
     browser: Browser, box_office: BoxOffice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "HEARTBEAT_S", 0.01)
+    monkeypatch.setattr("webapp.web.streams.HEARTBEAT_S", 0.01)
     await box_office.open_event("gig", tickets=1)
     async with streaming(browser, GIG) as stream:
         while await stream.block() != ": still here":
@@ -321,7 +372,7 @@ def test_only_newcomers_leave_everybody_elses_place_as_it_was(
 
 @given(st.text())
 def test_every_line_of_a_payload_is_a_line_of_data(payload: str) -> None:
-    name, *data, end, rest = live.message("counts", payload).decode().split("\n")
+    name, *data, end, rest = message("counts", payload).decode().split("\n")
     assert (name, end, rest) == ("event: counts", "", "")
     assert all(line.startswith("data: ") for line in data)
     sent = "\n".join(line.removeprefix("data: ") for line in data)

@@ -1,17 +1,23 @@
 """The pages, as a browser without scripts meets them; and what htmx gets where it asks."""
 
 import re
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 import pytest
 from quart.typing import TestClientProtocol as Browser
 
-from tests.web.pages import HTMX, PASSWORD, USER, app_over, sign_in, words
+from tests.web.pages import HTMX, PASSWORD, USER, Clock, app_over, sign_in, words
+from tests.web.test_dates import at
+from webapp.booking.details import Details
 from webapp.box_office import BoxOffice
 from webapp.desk import Unavailable
+from webapp.storage.sqlite import SqliteStore
 from webapp.web.guest import EVENTS_PER_PAGE
 
 GIG = "/ui/events/gig"
 ORGANISE_GIG = "/ui/organise/events/gig"
+NOINDEX = '<meta name="robots" content="noindex">'
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
 
 
@@ -109,6 +115,142 @@ async def test_what_is_not_there_is_a_page_that_leads_on(browser: Browser, page:
     assert answer.status_code == 404
     assert "We cannot find that" in await words(answer)
     assert 'href="/ui"' in await answer.get_data(as_text=True)
+
+
+# What an organiser tells about an event
+
+
+async def test_an_event_shows_what_it_is_and_when_and_where(browser: Browser, box_office: BoxOffice) -> None:
+    details = Details(
+        title="Summer night", venue="Stadtpark", description="Bring a blanket.\n\nSee https://example.org",
+        starts_at=at("2096-11-27T20:00"), ends_at=at("2096-11-27T23:00"), time_zone="Europe/Berlin",
+    )  # fmt: skip
+    await box_office.create_event("gig", 2, details)
+    facts = "Summer night Tuesday 27 November 2096, 20:00–23:00 (Europe/Berlin) Stadtpark"
+    shown = await words(await browser.get(GIG))
+    assert facts in shown
+    assert "Bring a blanket. See https://example.org" in shown
+    assert "Booking closes Tuesday 27 November 2096, 20:00 (Europe/Berlin)." in shown
+    assert f"{facts} 2 of 2 left" in await words(await browser.get("/ui"))
+
+
+@pytest.mark.parametrize("path", ["/ui", GIG, "/ui/organise", ORGANISE_GIG])
+async def test_what_an_organiser_writes_is_never_markup(organiser: Browser, box_office: BoxOffice, path: str) -> None:
+    await box_office.create_event("gig", 2, Details(title=HOSTILE, venue=HOSTILE, description=HOSTILE))
+    page = await (await organiser.get(path)).get_data(as_text=True)
+    assert "<script>alert" not in page
+    assert "<img" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+async def test_a_hidden_event_is_in_no_list_but_at_its_address(
+    browser: Browser, organiser: Browser, box_office: BoxOffice
+) -> None:
+    await box_office.create_event("gig", 2, Details(title="A private view", hidden=True))
+    await box_office.open_event("wine", tickets=16)
+    assert "A private view" not in await words(await browser.get("/ui"))
+    answer = await browser.get(GIG)
+    assert "A private view" in await words(answer)
+    assert NOINDEX in await answer.get_data(as_text=True)
+    assert NOINDEX not in await (await browser.get("/ui/events/wine")).get_data(as_text=True)
+    assert (await browser.post(f"{GIG}/orders", form={"userId": "Cleo"})).status_code == 303
+    assert "A private view Hidden Page for guests" in await words(await organiser.get("/ui/organise"))
+    assert "A private view Hidden In no list;" in await words(await organiser.get(ORGANISE_GIG))
+
+
+# When booking opens and closes
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(at("2026-11-20T12:00"))
+
+
+@pytest.fixture
+async def office(store: SqliteStore, start: Callable[[BoxOffice], Awaitable[BoxOffice]], clock: Clock) -> BoxOffice:
+    """A box office with a gig that can be booked in the evening of 27 November 2026."""
+    office = await start(BoxOffice(store, clock=clock))
+    opens_at, closes_at = at("2026-11-27T18:00"), at("2026-11-27T22:00")
+    await office.create_event("gig", 1, Details(opens_at=opens_at, closes_at=closes_at, time_zone="Europe/Berlin"))
+    return office
+
+
+BEFORE, WHILE_OPEN, AFTER = (at(f"2026-11-27T{time}") for time in ("17:59", "18:00", "22:00"))
+WILL_OPEN: Final = "Booking opens Friday 27 November 18:00 (Europe/Berlin)"
+HAS_CLOSED: Final = "Booking has closed It closed Friday 27 November 22:00 (Europe/Berlin)."
+
+
+async def test_an_event_can_be_booked_from_the_moment_it_opens_until_it_closes(office: BoxOffice, clock: Clock) -> None:
+    browser = app_over(office).test_client()
+    for now, said, listed, is_open in [
+        (BEFORE, WILL_OPEN, "gig Opens Friday 27 November 18:00 (Europe/Berlin)", False),
+        (WHILE_OPEN, "Book a ticket", "gig 1 of 1 left", True),
+        (AFTER, HAS_CLOSED, "gig Booking has closed", False),
+    ]:
+        clock.now = now
+        for _ in range(2):  # the second time, it may come from what was kept
+            answer = await browser.get(GIG)
+            assert said in await words(answer)
+            assert (f'action="{GIG}/orders"' in await answer.get_data(as_text=True)) is is_open
+            assert listed in await words(await browser.get("/ui"))
+    assert WILL_OPEN not in await words(await browser.get(GIG))
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX])
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [(BEFORE, f"Booking has not opened yet. {WILL_OPEN}"), (AFTER, f"Booking has closed. {HAS_CLOSED}")],
+)
+async def test_who_books_too_early_or_too_late_is_told_on_the_page(
+    office: BoxOffice, clock: Clock, now: int, said: str, headers: dict[str, str]
+) -> None:
+    clock.now = now
+    answer = await app_over(office).test_client().post(f"{GIG}/orders", form={"userId": "Cleo"}, headers=headers)
+    assert answer.status_code == 409
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert said in await words(answer)
+    assert '<main id="main"' in await answer.get_data(as_text=True)
+    assert (await office.counts("gig")).booked == 0
+
+
+async def test_who_has_booked_sees_his_place_after_booking_has_closed(office: BoxOffice, clock: Clock) -> None:
+    browser = app_over(office).test_client()
+    clock.now = WHILE_OPEN
+    await browser.post(f"{GIG}/orders", form={"userId": "Cleo"})
+    clock.now = AFTER
+    shown = await words(await browser.get(GIG))
+    assert "You’re in" in shown
+    assert HAS_CLOSED in shown
+    again = await browser.post(f"{GIG}/orders", form={"userId": "Cleo"})
+    assert (again.status_code, again.headers["Location"]) == (303, f"{GIG}#mine")
+
+
+async def test_only_a_page_that_waits_for_booking_to_open_looks_for_it(office: BoxOffice, clock: Clock) -> None:
+    browser = app_over(office).test_client()
+    for now, looks in [(BEFORE, True), (WHILE_OPEN, False), (AFTER, False)]:
+        clock.now = now
+        page = await (await browser.get(GIG)).get_data(as_text=True)
+        assert ('id="booking" aria-label="Booking" data-poll>' in page) is looks
+        assert 'id="booking"' in page
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (BEFORE, f"Booking has not opened yet; nobody can be booked now. {WILL_OPEN}."),
+        (AFTER, "Booking has closed; nobody can be booked now. Booking has closed: Friday 27 November 22:00"),
+    ],
+)
+async def test_an_organiser_reads_why_nobody_can_be_booked(
+    office: BoxOffice, clock: Clock, now: int, said: str
+) -> None:
+    organiser = app_over(office).test_client()
+    await sign_in(organiser)
+    clock.now = now
+    answer = await organiser.post(f"{ORGANISE_GIG}/orders", form={"userId": "Cleo"})
+    assert answer.status_code == 422
+    assert said in await words(answer)
+    assert 'value="Cleo"' in await answer.get_data(as_text=True)
 
 
 # Booking
@@ -308,6 +450,7 @@ async def test_a_stranger_is_sent_to_the_sign_in_and_back(browser: Browser, box_
     [
         ("GET", "/ui/organise"),
         ("POST", "/ui/organise/events"),
+        ("GET", "/ui/organise/stream"),
         ("GET", ORGANISE_GIG),
         ("GET", f"{ORGANISE_GIG}%0A%00"),
         ("POST", f"{ORGANISE_GIG}/orders"),
@@ -502,6 +645,34 @@ async def test_cancelling_nobody_is_told_with_the_name_kept(
     assert answer.status_code == 422
     assert "Nobody called “Dan” has a ticket or waits here." in await words(answer)
     assert 'value="Dan"' in await answer.get_data(as_text=True)
+
+
+async def test_who_is_erased_and_gets_a_ticket_is_not_named(organiser: Browser, box_office: BoxOffice) -> None:
+    await box_office.open_event("gig", tickets=1)
+    await box_office.book("gig", "Bob")
+    cleo = await box_office.book("gig", "Cleo")
+    await box_office.erase("gig", "Cleo", (cleo.order_id,))
+    await organiser.post(f"{ORGANISE_GIG}/cancellation", form={"userId": "Bob", "confirmed": "yes"})
+    assert "The ticket went to somebody whose name was erased." in await words(await organiser.get(ORGANISE_GIG))
+
+
+async def test_who_has_arrived_cannot_be_cancelled(organiser: Browser, box_office: BoxOffice) -> None:
+    await sell_out(box_office)
+    await box_office.check_in("gig", "Bob", (await box_office.place("gig", "Bob")).order_id, None)
+    answer = await organiser.post(f"{ORGANISE_GIG}/cancellation", form={"userId": "Bob", "confirmed": "yes"})
+    assert answer.status_code == 422
+    assert "The guest has arrived: undo the check-in before cancelling." in await words(answer)
+    assert 'value="Bob"' in await answer.get_data(as_text=True)
+    assert (await box_office.counts("gig")).booked == 1
+
+
+async def test_who_cancels_for_others_after_the_start_reads_that_nobody_follows(
+    organiser: Browser, box_office: BoxOffice
+) -> None:
+    await sell_out(box_office, "Cleo")
+    await box_office.revise("gig", details=Details(starts_at=at("2020-01-01T20:00")))
+    answer = await organiser.post(f"{ORGANISE_GIG}/cancellation", form={"userId": "Bob"})
+    assert "The event has begun: nobody else gets the ticket." in await words(answer)
 
 
 async def test_the_address_of_a_cancellation_leads_to_its_form(organiser: Browser, box_office: BoxOffice) -> None:

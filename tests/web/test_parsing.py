@@ -462,6 +462,27 @@ def test_what_a_field_says_of_itself_is_what_it_does(field: Field[object]) -> No
     assert all(complaint(field, value) for value in outside)
 
 
+def is_taken(field: Field[str], text: str) -> bool:
+    """Whether a field takes a text."""
+    try:
+        parse((field,), {field.name: text})
+    except InvalidInput:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("field", [EVENT_ID, USER_ID], ids=lambda field: field.name)
+def test_the_pattern_of_an_id_lets_through_what_the_field_does(field: Field[str]) -> None:
+    letters = [*map(chr, range(0xD800)), *map(chr, range(0xE000, 0x10000))]
+    texts = [
+        *(f"a{letter}b" for letter in letters),
+        *(letter for letter in letters),
+        *(f"{letter}a" for letter in letters),
+    ]
+    disputed = [text for text in texts if is_taken(field, text) != bool(re.search(field.schema["pattern"], text))]
+    assert disputed == (["."] if field is EVENT_ID else [])
+
+
 @pytest.mark.parametrize(
     ("event_id", "segment"),
     [

@@ -1,6 +1,7 @@
 """Pages and blocks: escaped, complete, and in words that people use."""
 
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -9,17 +10,29 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
 from tests.web.pages import text_of
+from tests.web.unhurried import UNHURRIED
+from webapp.booking.details import UNTOLD, Booking, Details
 from webapp.booking.state import Counts
 from webapp.paths import STATIC, TEMPLATES
 from webapp.web import rendering
 from webapp.web.assets import asset
+from webapp.web.event_view import EventView
 from webapp.web.guest import Standing
 
 PAGES = sorted(path.relative_to(TEMPLATES).as_posix() for path in TEMPLATES.rglob("*.html"))
 
 
-def event(capacity: int = 80, booked: int = 68, waiting: int = 0, event_id: str = "gig") -> Counts:
-    return Counts(event_id, capacity, booked, waiting, booked + waiting + 1, bytes(32))
+def event(
+    capacity: int = 80,
+    booked: int = 68,
+    waiting: int = 0,
+    event_id: str = "gig",
+    details: Details = UNTOLD,
+    booking: Booking = "open",
+    promotes: bool = True,
+) -> EventView:
+    counts = Counts(event_id, capacity, booked, waiting, booked + waiting + 1, bytes(32))
+    return EventView(counts, details, booking, promotes, 2026)
 
 
 def block(template: str, name: str, **values: object) -> str:
@@ -45,7 +58,7 @@ def test_a_count_agrees_with_its_noun() -> None:
 
 
 @pytest.mark.parametrize(
-    ("counts", "said"),
+    ("shown", "said"),
     [
         (event(80, 68), "12 of 80 left 68 tickets are booked. Tickets are available."),
         (event(80, 1), "79 of 80 left 1 ticket is booked. Tickets are available."),
@@ -58,20 +71,20 @@ def test_a_count_agrees_with_its_noun() -> None:
         (event(0, 0, 7), "No tickets yet 7 people are waiting. There are no tickets yet. The waiting list is open."),
     ],
 )
-def test_the_counts_of_an_event_are_told_in_words(counts: Counts, said: str) -> None:
-    assert block("event.html", "counts", counts=counts) == said
+def test_the_counts_of_an_event_are_told_in_words(shown: EventView, said: str) -> None:
+    assert block("event.html", "counts", event=shown) == said
 
 
 @pytest.mark.parametrize(
-    ("counts", "said"),
+    ("shown", "said"),
     [
         (event(80, 68), "Book a ticket"),
         (event(80, 80), "Join the waiting list (you would be 1st)"),
         (event(80, 80, 7), "Join the waiting list (you would be 8th)"),
     ],
 )
-def test_the_button_says_what_will_happen(counts: Counts, said: str) -> None:
-    assert block("event.html", "action", counts=counts) == said
+def test_the_button_says_what_will_happen(shown: EventView, said: str) -> None:
+    assert block("event.html", "action", event=shown) == said
 
 
 @pytest.mark.parametrize(
@@ -85,12 +98,12 @@ def test_the_button_says_what_will_happen(counts: Counts, said: str) -> None:
     ],
 )
 def test_a_guest_reads_where_he_stands(mine: Standing, said: str) -> None:
-    assert said in block("event.html", "mine", counts=event(), mine=mine, is_fresh=False)
+    assert said in block("event.html", "mine", event=event(), mine=mine, is_fresh=False)
 
 
 @given(booked=st.integers(0, 1_000_000), free=st.integers(0, 1_000_000))
 def test_the_meter_never_leaves_its_scale(booked: int, free: int) -> None:
-    meter = rendering.block("events.html", "counts", counts=event(booked + free, booked))
+    meter = rendering.block("events.html", "counts", event=event(booked + free, booked))
     width = re.search(r'<rect height="1" width="([0-9.]+)"', meter)
     assert width is not None
     assert 0 <= float(width[1]) <= 100
@@ -99,7 +112,7 @@ def test_the_meter_never_leaves_its_scale(booked: int, free: int) -> None:
 def test_what_people_type_is_never_markup() -> None:
     hostile = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7*7 }}"
     markup = rendering.block(
-        "event.html", "mine", counts=event(event_id=hostile), mine=Standing(hostile, "booked"), is_fresh=True
+        "event.html", "mine", event=event(event_id=hostile), mine=Standing(hostile, "booked"), is_fresh=True
     )
     assert "<script" not in markup
     assert "<img" not in markup
@@ -107,9 +120,123 @@ def test_what_people_type_is_never_markup() -> None:
     assert "{{ 7*7 }}" in markup
 
 
+class Seen(HTMLParser):
+    """The tags of some markup, with their attributes, and its words."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words = ""
+        self.feed(markup)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+def described(text: str) -> str:
+    """The markup of a description."""
+    template = rendering._ENVIRONMENT.get_template("shared/_description.html")
+    return template.render(event=event(details=Details(description=text)))
+
+
+def test_a_description_has_paragraphs_lines_and_links() -> None:
+    text = "Bring a pen.\nAnd ink.\n\n \nSee https://example.org/a?b=1&c=2, or ask ada@example.org."
+    link = '<a href="https://example.org/a?b=1&amp;c=2" rel="nofollow noopener">https://example.org/a?b=1&amp;c=2</a>'
+    mail = '<a href="mailto:ada@example.org">ada@example.org</a>'
+    assert described(text).splitlines() == [
+        '<p dir="auto">Bring a pen.<br>And ink.</p>',
+        f'<p dir="auto">See {link}, or ask {mail}.</p>',
+    ]
+    assert described("") == described(" \n\n ") == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<script>alert(1)</script>",
+        '<a href="https://example.org" onclick="alert(1)">',
+        "javascript:alert(1)",
+        "data:text/html,<script>alert(1)</script>",
+        'https://example.org/"onmouseover="alert(1)',
+        "https://example.org/'><img src=x onerror=alert(1)>",
+        "mailto:a@example.org?body=<script>",
+        "www.example.org/<svg/onload=alert(1)>",
+        "<https://example.org>",
+        "{{ 7*7 }}{% raw %}",
+        "&lt;script&gt;alert(1)&lt;/script&gt;",
+    ],
+)
+def test_a_hostile_description_is_only_text(text: str) -> None:
+    assert_harmless(text)
+
+
+@UNHURRIED
+@given(
+    st.lists(
+        st.sampled_from(["https://", "http://", "www.", "mailto:", "javascript:", "data:", "a@b.org", "example.org",
+                         "<", ">", '"', "'", "&", "&lt;", "(", ")", "/", "\n", "\n\n", " ", "onload=", "<a href="])
+        | st.text(max_size=5)
+    ).map("".join)
+)  # fmt: skip
+def test_no_description_becomes_markup_of_its_own(text: str) -> None:
+    assert_harmless(text)
+
+
+def assert_harmless(text: str) -> None:
+    """A description shows its own words, and what is markup is paragraphs, line breaks and links alone."""
+    seen = Seen(described(text))
+    assert "".join(seen.words.split()) == "".join(text.split())
+    for tag, attributes in seen.tags:
+        assert tag in {"p", "br", "a"}
+        if tag == "a":
+            address = attributes["href"] or ""
+            assert address.startswith(("https://", "http://", "mailto:"))
+            assert attributes.keys() == ({"href"} if address.startswith("mailto:") else {"href", "rel"})
+
+
+def test_who_waits_when_the_event_has_begun_is_promised_nothing() -> None:
+    begun = event(80, 80, 9, booking="closed", promotes=False)
+    said = block("event.html", "mine", event=begun, mine=Standing("Cleo", "waiting", 1), is_fresh=False)
+    assert "You are 1st on the waiting list The event has begun, and no more tickets are given out." in said
+    assert "next ticket" not in said
+    assert "Your ticket will" not in said
+
+
+OPENS = Details(opens_at=1_800_000_000_000_000)
+
+
+@pytest.mark.parametrize(
+    ("shown", "state", "counts", "action"),
+    [
+        (
+            event(80, 0, details=OPENS, booking="not_open_yet"),
+            "Opens Friday 15 January 2027, 08:00 (UTC)",
+            "80 of 80 left 0 tickets are booked.",
+            "Booking has not opened yet",
+        ),
+        (
+            event(80, 80, 7, booking="closed"),
+            "Booking has closed",
+            "Sold out All 80 tickets are taken. 7 people are waiting. Booking has closed.",
+            "Booking has closed",
+        ),
+    ],
+)
+def test_an_event_that_cannot_be_booked_says_so_wherever_it_is_shown(
+    shown: EventView, state: str, counts: str, action: str
+) -> None:
+    assert block("events.html", "counts", event=shown) == state
+    assert block("event.html", "counts", event=shown) == counts
+    assert block("event.html", "action", event=shown) == action
+
+
 def test_a_forgotten_value_is_an_error_and_not_an_empty_place() -> None:
     with pytest.raises(UndefinedError):
-        rendering.block("event.html", "mine", counts=event(), mine=Standing("Cleo", "booked"))
+        rendering.block("event.html", "mine", event=event(), mine=Standing("Cleo", "booked"))
 
 
 def test_an_asset_has_an_address_that_changes_with_its_content() -> None:
@@ -138,7 +265,17 @@ def test_what_a_script_sends_is_what_the_form_would_send(page: str) -> None:
         assert len(set(addresses)) == 1
 
 
-@pytest.mark.parametrize("page", ["event.html", "events.html", "error.html", *[p for p in PAGES if "shared/" in p]])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "event.html",
+        "events.html",
+        "error.html",
+        "order.html",
+        "order_cancellation.html",
+        *[p for p in PAGES if "shared/" in p],
+    ],
+)
 def test_guests_are_not_talked_to_in_jargon(page: str) -> None:
     markup = re.sub(r"{([{%#]).*?[}%#]}", " ", (TEMPLATES / page).read_text(), flags=re.DOTALL)
     assert not re.search(r"\b(user|users|ID|ids|JSON)\b", text_of(markup))

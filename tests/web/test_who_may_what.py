@@ -1,5 +1,6 @@
 """Who may what: every route, asked by everybody, in one table."""
 
+import re
 import select
 import socket
 import time
@@ -25,16 +26,27 @@ GIG = '{"eventId":"gig","tickets":2}'
 BOB = '{"eventId":"gig","userId":"bob"}'
 MISSING = '{"eventId":"missing","userId":"bob"}'
 
-# Who is let in: everybody; the organiser by password or token; by password alone; by a session of the panel.
-ANYONE, ORGANISER, PASSWORD_ONLY, PANEL = "anyone", "organiser", "password only", "panel"
+TALK = '{"eventId":"talk","capacity":2}'
 
-# The route as the app knows it, a request to it, who is let in, and what who is let in may be answered.
+EVENT = "/api/v1/events/<event_slug>"
+ORDER = "/api/v1/orders/<order_id>"
+ORDER_PAGE = "/ui/orders/<order_id>/<key>"
+
+# Who is let in: everybody; the organiser by password or token; by password alone; by a session of the panel; everybody
+# who does not claim to be the organiser without being it; the organiser, and who has the key of the order in question.
+ANYONE, ORGANISER, PASSWORD_ONLY, PANEL = "anyone", "organiser", "password only", "panel"
+HONEST, OWNER = "anyone honest", "owner"
+
+# The route as the app knows it, a request to it, who is let in, and what who is let in may be answered. The name of a
+# guest in braces stands for his order: Bob's, Dan's, or one that is missing; and with `_key` behind it, for its key.
 ROUTES = [
     ("GET /", "GET /", "", ANYONE, {302}),
     ("GET /health", "GET /health", "", ANYONE, {200}),
     ("GET /healthz", "GET /healthz", "", ANYONE, {200}),
     ("GET /readyz", "GET /readyz", "", ANYONE, {200}),
     ("GET /metrics", "GET /metrics", "", ORGANISER, {200}),
+    ("GET /openapi.json", "GET /openapi.json", "", ANYONE, {200}),
+    ("GET /docs", "GET /docs", "", ANYONE, {200}),
     ("GET /static/<path:name>", "GET /static/app.css", "", ANYONE, {200}),
     ("POST /initialize", "POST /initialize", GIG, ORGANISER, {200}),
     ("POST /book", "POST /book", BOB, ANYONE, {200}),
@@ -51,10 +63,22 @@ ROUTES = [
     ("GET /ui/events/<event_slug>/stream", "HEAD /ui/events/gig/stream", "", ANYONE, {200}),
     ("POST /ui/events/<event_slug>/orders", "POST /ui/events/gig/orders", "userId=cleo", ANYONE, {200, 303}),
     ("POST /ui/events/<event_slug>/place", "POST /ui/events/gig/place", "userId=cleo", ANYONE, {200}),
+    (f"GET {ORDER_PAGE}", "GET /ui/orders/{bob}/{bob_key}", "", ANYONE, {200}),
+    (f"GET {ORDER_PAGE}", "GET /ui/orders/{bob}/{dan_key}", "", ANYONE, {404}),
+    (f"GET {ORDER_PAGE}", "GET /ui/orders/{bob}/{tampered_key}", "", ANYONE, {404}),
+    (f"GET {ORDER_PAGE}", "GET /ui/orders/{missing}/{dan_key}", "", ANYONE, {404}),
+    (f"GET {ORDER_PAGE}/cancellation", "GET /ui/orders/{bob}/{dan_key}/cancellation", "", ANYONE, {404}),
+    (f"GET {ORDER_PAGE}/cancellation", "GET /ui/orders/{bob}/{tampered_key}/cancellation", "", ANYONE, {404}),
+    (f"POST {ORDER_PAGE}/cancellation", "POST /ui/orders/{bob}/{dan_key}/cancellation", "", ANYONE, {404}),
+    (f"POST {ORDER_PAGE}/cancellation", "POST /ui/orders/{bob}/{tampered_key}/cancellation", "", ANYONE, {404}),
+    (f"POST {ORDER_PAGE}/cancellation", "POST /ui/orders/{dan}/{dan_key}/cancellation", "", ANYONE, {303}),
+    # Still there to be cancelled, whatever was tried with wrong keys.
+    (f"GET {ORDER_PAGE}/cancellation", "GET /ui/orders/{bob}/{bob_key}/cancellation", "", ANYONE, {200}),
     ("GET /ui/sign-in", "GET /ui/sign-in", "", ANYONE, {200}),
     ("POST /ui/sign-in", "POST /ui/sign-in", urlencode({"user": USER, "password": PASSWORD}), ANYONE, {303}),
     ("POST /ui/sign-out", "POST /ui/sign-out", "", PANEL, {303}),
     ("GET /ui/organise", "GET /ui/organise", "", PANEL, {200}),
+    ("GET /ui/organise/stream", "HEAD /ui/organise/stream", "", PANEL, {200}),
     ("POST /ui/organise/events", "POST /ui/organise/events", "eventId=gig&tickets=2", PANEL, {303}),
     ("GET /ui/organise/events/<event_slug>", "GET /ui/organise/events/gig", "", PANEL, {200}),
     ("GET /ui/organise/events/<event_slug>", "GET /ui/organise/events/missing", "", PANEL, {404}),
@@ -68,14 +92,66 @@ ROUTES = [
         {303, 422},
     ),
 ]
+API_ROUTES = [
+    ("GET /api/v1/events", "GET /api/v1/events", "", HONEST, {200}),
+    ("POST /api/v1/events", "POST /api/v1/events", TALK, ORGANISER, {409}),
+    (f"GET {EVENT}", "GET /api/v1/events/talk", "", ANYONE, {200}),
+    (f"GET {EVENT}", "GET /api/v1/events/missing", "", ANYONE, {404}),
+    (f"PATCH {EVENT}", "PATCH /api/v1/events/talk", '{"venue":"Mill"}', ORGANISER, {200}),
+    (f"PATCH {EVENT}", "PATCH /api/v1/events/missing", '{"venue":"Mill"}', ORGANISER, {404}),
+    (f"DELETE {EVENT}", "DELETE /api/v1/events/talk", "", ORGANISER, {409}),
+    (f"DELETE {EVENT}", "DELETE /api/v1/events/missing", "", ORGANISER, {404}),
+    (f"GET {EVENT}/ledger", "GET /api/v1/events/talk/ledger", "", ANYONE, {200}),
+    (f"GET {EVENT}/ledger", "GET /api/v1/events/missing/ledger", "", ANYONE, {404}),
+    (f"GET {EVENT}/stream", "HEAD /api/v1/events/talk/stream", "", ANYONE, {200}),
+    (f"GET {EVENT}/orders", "GET /api/v1/events/talk/orders", "", ORGANISER, {200}),
+    (f"GET {EVENT}/orders", "GET /api/v1/events/missing/orders", "", ORGANISER, {404}),
+    (f"POST {EVENT}/orders", "POST /api/v1/events/talk/orders", '{"userId":"eve"}', HONEST, {200, 201}),
+    (f"POST {EVENT}/orders", "POST /api/v1/events/missing/orders", '{"userId":"eve"}', HONEST, {404}),
+    (f"GET {ORDER}", "GET /api/v1/orders/{bob}", "", OWNER, {200}),
+    (f"GET {ORDER}", "GET /api/v1/orders/{dan}", "", OWNER, {200}),
+    (f"GET {ORDER}", "GET /api/v1/orders/{missing}", "", OWNER, {404}),
+    (f"POST {ORDER}/manage-link", "POST /api/v1/orders/{bob}/manage-link", "", ORGANISER, {201}),
+    (f"POST {ORDER}/manage-link", "POST /api/v1/orders/{missing}/manage-link", "", ORGANISER, {404}),
+    (f"POST {ORDER}/check-in", "POST /api/v1/orders/{bob}/check-in", "", ORGANISER, {201, 409}),
+    (f"POST {ORDER}/check-in", "POST /api/v1/orders/{missing}/check-in", "", ORGANISER, {404}),
+    (f"DELETE {ORDER}/check-in", "DELETE /api/v1/orders/{bob}/check-in", "", ORGANISER, {204, 409}),
+    (f"DELETE {ORDER}/check-in", "DELETE /api/v1/orders/{missing}/check-in", "", ORGANISER, {404}),
+    (f"POST {ORDER}/cancellation", "POST /api/v1/orders/{bob}/cancellation", "", OWNER, {200, 409}),
+    (f"POST {ORDER}/cancellation", "POST /api/v1/orders/{dan}/cancellation", "{}", OWNER, {200, 409}),
+    (f"POST {ORDER}/cancellation", "POST /api/v1/orders/{missing}/cancellation", "", OWNER, {404}),
+    (f"DELETE {ORDER}/person", "DELETE /api/v1/orders/{dan}/person", "", ORGANISER, {204}),
+    (f"DELETE {ORDER}/person", "DELETE /api/v1/orders/{missing}/person", "", ORGANISER, {404}),
+]
 
 
 @dataclass(frozen=True)
 class Asking:
-    """Somebody: how he shows who he is, and what that lets him into, besides what is open to anyone."""
+    """Somebody: how he shows who he is, what that lets him into besides what is open to anyone, and his order."""
 
     headers: dict[str, str]
     let_into: frozenset[str] = frozenset()
+    order: str = ""
+
+    def is_let_in(self, who: str, order: str) -> bool:
+        """Whether he is among those who are let in, where it is about an order perhaps."""
+        if who == OWNER:
+            return ORGANISER in self.let_into or (self.order != "" and order == self.order)
+        if who == HONEST:
+            return ORGANISER in self.let_into or "Authorization" not in self.headers
+        return who == ANYONE or who in self.let_into
+
+    def is_turned_away(self, reply: Reply, who: str) -> bool:
+        """Whether the reply is the refusal that is due.
+
+        That is 401 for programs, the way to the sign-in for people, and for a key that does not fit the same as if
+        there were no such order.
+        """
+        if who == PANEL:
+            return reply.status == 303 and reply.headers["Location"].startswith("/ui/sign-in?next=")
+        if who == OWNER and "Order-Key" in self.headers and "Authorization" not in self.headers:
+            return reply.status == 404 and reply.code == "order_not_found"
+        return reply.status == 401 and reply.code == "not_authenticated"
 
 
 class House:
@@ -86,6 +162,18 @@ class House:
         secrets = Secrets.load_or_create(server.data_dir, None)
         self._secrets = secrets
         self._credentials = PasswordFile(server.data_dir, USER).credentials
+        self.orders = {"missing": "missing"}
+        self.keys: dict[str, str] = {}
+
+    def book(self, guest: str) -> None:
+        """Place an order at the talk."""
+        order = self.server.ask("POST /api/v1/events/talk/orders", {"userId": guest}).json
+        self.orders[guest], self.keys[guest] = order["id"], order["key"]
+
+    def names(self) -> dict[str, str]:
+        """What stands in requests in braces; the tampered key is Bob's."""
+        keys = {f"{guest}_key": key for guest, key in self.keys.items()}
+        return {**self.orders, **keys, "tampered_key": tampered(self.keys["bob"])}
 
     def token(self, clock: Callable[[], float] = time.time, key: bytes | None = None) -> str:
         """A token that was issued at a moment."""
@@ -122,40 +210,78 @@ PEOPLE: dict[str, Callable[[House], Asking]] = {
     ),
     "Ada, with a token": lambda house: Asking({"Authorization": f"Bearer {house.token()}"}, frozenset({ORGANISER})),
     "Ada, with a session": lambda house: Asking({"Cookie": house.session()}, frozenset({PANEL})),
+    "Bob, with his order's key": lambda house: Asking({"Order-Key": house.keys["bob"]}, order="bob"),
+    "Dan, with another order's key": lambda house: Asking({"Order-Key": house.keys["dan"]}, order="dan"),
+    "Dan, with a tampered key": lambda house: Asking({"Order-Key": tampered(house.keys["bob"])}),
+    "Dan, with his order's key and rubbish": lambda house: Asking(
+        {"Order-Key": house.keys["dan"], "Authorization": "Basic %%%"}
+    ),
 }
 
 
+def tampered(key: str) -> str:
+    """A key of which one bit is another one."""
+    return ("A" if key[0] != "A" else "B") + key[1:]
+
+
+# A server for each, because it takes no more than so many wrong passwords for one account in a minute.
+TABLES = {"pages and contract": ROUTES, "api": API_ROUTES}
+
+
+@pytest.fixture(scope="module", params=TABLES)
+def table(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(table: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with Server(tmp_path_factory.mktemp("who-may-what")) as server:
-        assert server.as_organiser("POST /initialize", {"eventId": "gig", "tickets": 2}).status == 200
-        yield House(server)
-
-
-def is_turned_away(reply: Reply, who: str) -> bool:
-    """Whether the reply is the refusal that is due: 401 for programs, the way to the sign-in for people."""
-    if who == PANEL:
-        return reply.status == 303 and reply.headers["Location"].startswith("/ui/sign-in?next=")
-    return reply.status == 401 and reply.code == "not_authenticated"
+        for event_id in ("gig", "talk"):
+            assert server.as_organiser("POST /initialize", {"eventId": event_id, "tickets": 2}).status == 200
+        house = House(server)
+        for guest in ("bob", "dan"):
+            house.book(guest)
+        yield house
 
 
 @pytest.mark.parametrize("person", PEOPLE)
-def test_everybody_may_what_the_table_says_and_nothing_else(house: House, person: str) -> None:
+def test_everybody_may_what_the_table_says_and_nothing_else(house: House, table: str, person: str) -> None:
     wrong = []
-    for number, (_, request, body, who, answers) in enumerate(ROUTES):
+    for number, (_, request, body, who, answers) in enumerate(TABLES[table]):
         asking = PEOPLE[person](house)
         media_type = "application/json" if body.startswith("{") else "application/x-www-form-urlencoded"
-        headers = {**asking.headers, "Content-Type": media_type} if body else asking.headers
+        content = {"Content-Type": media_type} if body else {}
+        condition = {"If-Match": "*"} if table == "api" else {}
         # Everybody comes from an address of his own, or the limiter would turn guesses away before anybody else does.
         reply = house.server.ask(
-            request, body.encode() or None, headers, f"127.0.{list(PEOPLE).index(person)}.{number + 2}"
+            request.format(**house.names()),
+            body.encode() or None,
+            {**asking.headers, **content, **condition},
+            f"127.0.{list(PEOPLE).index(person)}.{number + 2}",
         )
-        is_let_in = who == ANYONE or who in asking.let_into
-        if is_let_in and (reply.status not in answers or is_turned_away(reply, who)):
+        order = re.search(r"{(\w+)}", request)
+        is_let_in = asking.is_let_in(who, order[1] if order else "")
+        if is_let_in and (reply.status not in answers or asking.is_turned_away(reply, who)):
             wrong.append(f"{request}: {reply.status} instead of {answers}")
-        if not is_let_in and not is_turned_away(reply, who):
+        if not is_let_in and not asking.is_turned_away(reply, who):
             wrong.append(f"{request}: {reply.status}, but {person} must be turned away")
     assert not wrong, "\n".join(wrong)
+
+
+def test_no_key_is_in_the_log(house: House) -> None:
+    for request in (
+        "GET /ui/orders/{bob}/{bob_key}",
+        "GET /ui/orders/{bob}/{bob_key}/",
+        "GET /ui/orders/{bob}/{dan_key}/cancellation",
+        "POST /ui/orders/{bob}/{dan_key}/cancellation",
+        "PUT /ui/orders/{bob}/{bob_key}",
+    ):
+        house.server.ask(request.format(**house.names()))
+    last = house.server.ask("GET /healthz").headers["X-Request-Id"]
+    house.server.logged(lambda line: line.get("request_id") == last)
+    assert f"{ORDER_PAGE}/cancellation" in {line.get("route") for line in house.server.log()}
+    said = house.server.stdout + house.server.stderr
+    assert not [guest for guest, key in house.keys.items() if key in said]
 
 
 def test_the_table_names_every_route_of_the_app() -> None:
@@ -165,7 +291,7 @@ def test_the_table_names_every_route_of_the_app() -> None:
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
-    assert routes == {route for route, *_ in ROUTES}
+    assert routes == {route for rows in TABLES.values() for route, *_ in rows}
 
 
 def test_streams_asked_for_at_the_same_time_share_the_same_bounds(tmp_path: Path) -> None:

@@ -4,7 +4,12 @@ import json
 from hashlib import sha256
 from typing import Final, Literal, NamedTuple
 
-Kind = Literal["opened", "resized", "booked", "joined", "promoted", "cancelled"]
+from webapp.booking.details import Details
+
+Kind = Literal[
+    "opened", "resized", "revised", "lapsed", "deleted",
+    "booked", "joined", "promoted", "cancelled", "checked_in", "check_in_undone", "erased",
+]  # fmt: skip
 Actor = Literal["guest", "organiser"]
 
 GENESIS: Final = bytes(32)
@@ -20,6 +25,20 @@ class LedgerDamaged(Exception):
         self.seq = seq
 
 
+class Contact(NamedTuple):
+    """What a guest tells about himself besides his id."""
+
+    name: str | None = None
+    email: str | None = None
+
+
+Aside = Contact | Details | str | None
+"""What the database keeps beside an entry, where it can be changed and erased.
+
+booked, joined: the guest's contact; cancelled: the reason; revised: the details.
+"""
+
+
 class Fact(NamedTuple):
     """What a decision wants recorded, before it has a number, a time and a hash."""
 
@@ -28,25 +47,29 @@ class Fact(NamedTuple):
     guest: str | None = None
     salt: bytes | None = None
     detail: str | None = None
-    reason: str | None = None
+    aside: Aside = None
 
 
 class Entry(NamedTuple):
     """One fact in a ledger.
 
-    `guest` and `salt` are not part of it: they are personal, live in the orders table, and are handed along here.
+    `guest`, `salt` and `aside` are not part of it: they stand in other tables, and are handed along here. Whoever reads
+    a ledger finds no `aside`.
     """
 
     seq: int  # 1, 2, 3, … per event
     kind: Kind
     at: int  # microseconds since 1970, UTC
     actor: Actor
-    order_id: str | None  # None for opened and resized
-    reason: str | None  # an organiser's words
-    detail: str | None  # opened, resized: the capacity; booked, joined: the commitment
+    order_id: str | None  # None for what concerns the event as a whole
+    reason: str | None  # nothing so far: words can be personal, and stand aside
+    detail: (
+        str | None
+    )  # opened, resized: capacity; revised: sealed details; booked, joined: commitment; checked_in: gate
     hash: bytes  # 32 bytes
     guest: str | None
     salt: bytes | None
+    aside: Aside = None
 
 
 _canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -77,3 +100,8 @@ def seal(previous: bytes, event_id: str, entry: Entry) -> bytes:
 def commitment(salt: bytes, guest: str) -> str:
     """What ties an order to its guest without naming him: 64 hex digits, which only the salt's holder can explain."""
     return sha256(salt + guest.encode()).hexdigest()
+
+
+def pseudonym(order_id: str) -> str:
+    """What stands for a guest who was erased; the DEL in front keeps anybody from calling himself that."""
+    return f"\x7f{order_id}"

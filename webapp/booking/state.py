@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Final, Literal, NamedTuple
 
-from webapp.booking.ledger import GENESIS, Actor, Entry, Fact, LedgerDamaged, commitment, seal
+from webapp.booking.details import UNTOLD_SEALED, Details, Schedule, sealed_schedule
+from webapp.booking.ledger import GENESIS, Actor, Entry, Fact, LedgerDamaged, commitment, pseudonym, seal
 from webapp.booking.waiting_list import WaitingList
 
 Status = Literal["booked", "waiting", "cancelled"]
@@ -22,6 +23,10 @@ class Counts(NamedTuple):
     waiting: int
     head: int  # number of the last entry
     head_hash: bytes
+    checked_in: int = 0
+    revision: int = 1  # number of the last entry that changed what an organiser can edit
+    has_lapsed: bool = False  # whether promotions are over
+    is_deleted: bool = False
 
     @property
     def available(self) -> int:
@@ -36,17 +41,39 @@ class EventCursor(NamedTuple):
     event_id: str
 
 
+class Event(NamedTuple):
+    """An event, as everybody may see it."""
+
+    counts: Counts
+    details: Details
+
+    @property
+    def title(self) -> str:
+        """What the event is called."""
+        return self.details.title or self.counts.event_id
+
+
 class EventPage(NamedTuple):
     """Some events, newest first, and where the next page starts; None where there is none."""
 
-    events: list[Counts]
+    events: list[Event]
     next: EventCursor | None
+
+
+class Arrival(NamedTuple):
+    """When a guest was checked in, in microseconds since 1970, UTC, and where."""
+
+    at: int
+    gate: str | None
 
 
 class EventState:
     """Capacity, who is booked and who waits, at one event; nothing at all before its `opened` entry."""
 
-    __slots__ = ("booked", "capacity", "event_id", "head", "head_hash", "live", "waiting")
+    __slots__ = (
+        "arrivals", "booked", "capacity", "event_id", "has_lapsed", "head", "head_hash", "is_deleted", "live",
+        "orders", "revision", "schedule", "sealed_details", "waiting",
+    )  # fmt: skip
 
     def __init__(self, event_id: str) -> None:
         self.event_id = event_id
@@ -54,13 +81,20 @@ class EventState:
         self.booked = 0
         self.live: dict[str, str] = {}  # guest -> the id of his one live order, booked or waiting
         self.waiting = WaitingList()
+        self.arrivals: dict[str, Arrival] = {}  # of booked guests
+        self.orders = 0  # ever placed
+        self.sealed_details = UNTOLD_SEALED
+        self.schedule = Schedule()
+        self.revision = 0
+        self.has_lapsed = False
+        self.is_deleted = False
         self.head = 0
         self.head_hash = GENESIS
 
     @property
     def exists(self) -> bool:
-        """Whether the event has been opened."""
-        return self.head > 0
+        """Whether the event has been opened, and not deleted since."""
+        return self.head > 0 and not self.is_deleted
 
     @property
     def free(self) -> int:
@@ -70,7 +104,15 @@ class EventState:
     @property
     def counts(self) -> Counts:
         """What may be published of this state."""
-        return Counts(self.event_id, self.capacity, self.booked, len(self.waiting), self.head, self.head_hash)
+        return Counts(
+            self.event_id, self.capacity, self.booked, len(self.waiting), self.head, self.head_hash,
+            len(self.arrivals), self.revision, self.has_lapsed, self.is_deleted,
+        )  # fmt: skip
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nobody waits while a ticket lies idle, or promotions are over."""
+        return self.has_lapsed or not (self.free and self.waiting)
 
     def status(self, guest: str) -> Status | None:
         """The status of a guest's live order; None where he has none."""
@@ -83,9 +125,8 @@ class EventState:
 
         Raises BrokenInvariant if the fact contradicts the state.
         """
-        draft = Entry(
-            self.head + 1, fact.kind, at, actor, fact.order_id, fact.reason, fact.detail, b"", fact.guest, fact.salt
-        )
+        kind, order_id, guest, salt, detail, aside = fact
+        draft = Entry(self.head + 1, kind, at, actor, order_id, None, detail, b"", guest, salt, aside)
         entry = draft._replace(hash=seal(self.head_hash, self.event_id, draft))
         self.apply(entry)
         return entry
@@ -97,9 +138,7 @@ class EventState:
         """
         _require(entry.seq == self.head + 1, "its number does not follow the one before it")
         _require(self.exists or entry.kind == "opened", "the event is not open yet")
-        _require(
-            entry.kind == "promoted" or not (self.free and self.waiting), "a ticket lay idle while somebody waited"
-        )
+        _require(entry.kind in _SETTLING or self.is_settled, "a ticket lay idle while somebody waited")
         change = _CHANGES.get(entry.kind)
         if change is None:
             raise BrokenInvariant(f"its kind {entry.kind!r} is not known")
@@ -108,7 +147,7 @@ class EventState:
 
     def require_settled(self) -> None:
         """Raises BrokenInvariant if a ticket lies idle while somebody waits."""
-        _require(not (self.free and self.waiting), "a ticket lies idle while somebody waits")
+        _require(self.is_settled, "a ticket lies idle while somebody waits")
 
     def replay(self, entries: Iterable[Entry]) -> None:
         """Check that entries read from a store continue this ledger, and apply them.
@@ -123,7 +162,7 @@ class EventState:
             if entry.order_id is not None:
                 if entry.guest is None:
                     raise LedgerDamaged(self.event_id, entry.seq, "its order is missing from the orders table")
-                if entry.kind in _PLACING and entry.salt and entry.detail != commitment(entry.salt, entry.guest):
+                if entry.kind in _PLACING and not _is_explained(entry, entry.order_id, entry.guest):
                     raise LedgerDamaged(self.event_id, entry.seq, "its order now names another guest")
             try:
                 self.apply(entry)
@@ -151,6 +190,7 @@ def require_whole(state: EventState) -> None:
 
 
 _PLACING: Final = frozenset({"booked", "joined"})
+_SETTLING: Final = frozenset({"promoted", "lapsed"})
 
 
 def _require(condition: bool, otherwise: str) -> None:
@@ -158,36 +198,70 @@ def _require(condition: bool, otherwise: str) -> None:
         raise BrokenInvariant(otherwise)
 
 
+def _is_explained(entry: Entry, order_id: str, guest: str) -> bool:
+    """Whether an order names the guest it was placed for, or nobody any more."""
+    return guest == pseudonym(order_id) if entry.salt is None else entry.detail == commitment(entry.salt, guest)
+
+
 def _opened(state: EventState, entry: Entry) -> None:
     _require(not state.exists, "the event was open already")
     state.capacity = _capacity(entry)
+    state.sealed_details, state.schedule = UNTOLD_SEALED, Schedule()
+    state.is_deleted = False
+    state.revision = entry.seq
 
 
 def _resized(state: EventState, entry: Entry) -> None:
     capacity = _capacity(entry)
     _require(capacity >= state.booked, "the capacity falls below what is booked")
     state.capacity = capacity
+    state.revision = entry.seq
+
+
+def _revised(state: EventState, entry: Entry) -> None:
+    sealed = entry.detail or ""
+    try:
+        schedule = sealed_schedule(sealed)
+    except ValueError as wrong:
+        raise BrokenInvariant(f"its details are unreadable: {wrong}") from wrong
+    if schedule != state.schedule:
+        state.has_lapsed = False
+    state.sealed_details, state.schedule = sealed, schedule
+    state.revision = entry.seq
+
+
+def _lapsed(state: EventState, _: Entry) -> None:
+    _require(not state.has_lapsed, "promotions were over already")
+    state.has_lapsed = True
+
+
+def _deleted(state: EventState, _: Entry) -> None:
+    _require(not state.orders, "somebody had booked")
+    state.is_deleted = True
 
 
 def _booked(state: EventState, entry: Entry) -> None:
     guest, order_id = _guest_and_order(entry)
     _require(guest not in state.live, "the guest had a live order already")
     _require(state.booked < state.capacity, "no ticket was free")
+    _require(not state.waiting, "somebody had waited longer")
     state.live[guest] = order_id
     state.booked += 1
+    state.orders += 1
 
 
 def _joined(state: EventState, entry: Entry) -> None:
     guest, order_id = _guest_and_order(entry)
     _require(guest not in state.live, "the guest had a live order already")
-    _require(not state.free, "a ticket was free")
+    _require(not state.free or bool(state.waiting), "a ticket was free")
     state.live[guest] = order_id
     state.waiting.join(guest)
+    state.orders += 1
 
 
 def _promoted(state: EventState, entry: Entry) -> None:
-    guest, order_id = _guest_and_order(entry)
-    _require(state.live.get(guest) == order_id, "the order is not a live one of its guest")
+    guest, _ = _live_guest_and_order(state, entry)
+    _require(not state.has_lapsed, "promotions were over")
     _require(state.waiting.first(1) == [guest], "the guest was not the first who waited")
     _require(state.booked < state.capacity, "no ticket was free")
     state.waiting.leave(guest)
@@ -195,13 +269,39 @@ def _promoted(state: EventState, entry: Entry) -> None:
 
 
 def _cancelled(state: EventState, entry: Entry) -> None:
-    guest, order_id = _guest_and_order(entry)
-    _require(state.live.get(guest) == order_id, "the order is not a live one of its guest")
+    guest, _ = _live_guest_and_order(state, entry)
+    _require(guest not in state.arrivals, "the guest had arrived")
     if guest in state.waiting:
         state.waiting.leave(guest)
     else:
         state.booked -= 1
     del state.live[guest]
+
+
+def _checked_in(state: EventState, entry: Entry) -> None:
+    guest, _ = _live_guest_and_order(state, entry)
+    _require(guest not in state.waiting, "the guest had no ticket")
+    _require(guest not in state.arrivals, "the guest had arrived already")
+    state.arrivals[guest] = Arrival(entry.at, entry.detail)
+
+
+def _check_in_undone(state: EventState, entry: Entry) -> None:
+    guest, _ = _live_guest_and_order(state, entry)
+    _require(guest in state.arrivals, "the guest had not arrived")
+    del state.arrivals[guest]
+
+
+def _erased(state: EventState, entry: Entry) -> None:
+    """Live, the guest gets his pseudonym here; in a fold he has it from the beginning."""
+    guest, order_id = _guest_and_order(entry)
+    name = pseudonym(order_id)
+    if state.live.get(guest) != order_id or guest == name:
+        return
+    state.live[name] = state.live.pop(guest)
+    if guest in state.waiting:
+        state.waiting.rename(guest, name)
+    if guest in state.arrivals:
+        state.arrivals[name] = state.arrivals.pop(guest)
 
 
 _CHANGES: Final[dict[str, Callable[[EventState, Entry], None]]] = {
@@ -211,6 +311,12 @@ _CHANGES: Final[dict[str, Callable[[EventState, Entry], None]]] = {
     "joined": _joined,
     "promoted": _promoted,
     "cancelled": _cancelled,
+    "revised": _revised,
+    "lapsed": _lapsed,
+    "deleted": _deleted,
+    "checked_in": _checked_in,
+    "check_in_undone": _check_in_undone,
+    "erased": _erased,
 }
 
 
@@ -223,3 +329,9 @@ def _guest_and_order(entry: Entry) -> tuple[str, str]:
     if entry.guest is None or entry.order_id is None:
         raise BrokenInvariant("it names no order")
     return entry.guest, entry.order_id
+
+
+def _live_guest_and_order(state: EventState, entry: Entry) -> tuple[str, str]:
+    guest, order_id = _guest_and_order(entry)
+    _require(state.live.get(guest) == order_id, "the order is not a live one of its guest")
+    return guest, order_id

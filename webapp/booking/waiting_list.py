@@ -56,6 +56,15 @@ class WaitingList:
             self._tree[slot] -= 1
             slot += slot & -slot
 
+    def rename(self, guest: str, name: str) -> None:
+        """Call a waiting guest something else; he keeps his place.
+
+        Raises KeyError if he does not wait.
+        """
+        slot = self._slots.pop(guest)
+        self._slots[name] = slot
+        self._arrivals[slot] = name
+
     def position(self, guest: str) -> int:
         """The 1-based place of a waiting guest.
 

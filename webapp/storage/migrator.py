@@ -198,6 +198,7 @@ def _connected(database: Path) -> Iterator[sqlite3.Connection]:
         connection.execute("PRAGMA synchronous = FULL")
         # Or a script that rebuilds a table would delete the rows that refer to it. References are checked at its end.
         connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("PRAGMA secure_delete = ON")  # what a rebuilt table leaves behind would hold names
         yield connection
 
 

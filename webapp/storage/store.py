@@ -1,10 +1,16 @@
 """What a store promises the box office, which knows nothing else of storage."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
-from webapp.booking.ledger import Entry
-from webapp.booking.state import Counts, EventCursor, EventPage, Status
+from webapp.booking.ledger import Entry, Kind
+from webapp.booking.state import Arrival, Counts, Event, EventCursor, EventPage, Status
+
+Audience = Literal["guests", "organiser", "verifier"]
+"""Who is shown a list of events: guests see no hidden ones, and who verifies sees deleted ones, too."""
+
+ANSWERS_KEPT_US: Final = 24 * 3_600 * 1_000_000
+"""How long an answer is kept under somebody's key, in microseconds."""
 
 
 class NotCommitted(Exception):
@@ -19,11 +25,25 @@ class OutcomeUnknown(Exception):
     """Whether the batch was stored cannot be known. The process must end and read the truth again."""
 
 
+class Kept(NamedTuple):
+    """An answer that was given under somebody's key."""
+
+    key: bytes  # 32 bytes: who asked, for what, under which key
+    request: bytes  # 32 bytes: what he said
+    event_id: str
+    at: int  # microseconds since 1970, UTC
+    text: str
+
+
 class Addition(NamedTuple):
-    """New entries of one event, and the event's counts after them. It builds on entry `entries[0].seq - 1`."""
+    """New entries of one event, its counts after them, and answers to keep.
+
+    It builds on entry `entries[0].seq - 1`. Where answers alone are kept, there are no entries.
+    """
 
     counts: Counts
     entries: Sequence[Entry]
+    kept: Sequence[Kept] = ()
 
 
 class LiveOrder(NamedTuple):
@@ -32,6 +52,34 @@ class LiveOrder(NamedTuple):
     id: str
     guest: str
     status: Status
+    arrival: Arrival | None
+
+
+class OrderRow(NamedTuple):
+    """An order, as the orders table has it. Times are microseconds since 1970, UTC."""
+
+    id: str
+    event_id: str
+    guest: str
+    name: str | None
+    email: str | None
+    status: Status
+    placed_at: int
+    placed_entry: int
+    cancel_reason: str | None
+    checked_in_at: int | None
+    gate: str | None
+    erased_at: int | None
+
+
+class Turn(NamedTuple):
+    """An entry that may have moved the waiting list; for a cancelled order, where it was placed, and if it waited."""
+
+    seq: int
+    kind: Kind
+    at: int  # microseconds since 1970, UTC
+    placed_entry: int | None
+    waited: bool
 
 
 class Reader(Protocol):
@@ -49,14 +97,50 @@ class Reader(Protocol):
         Raises StoreUnreadable.
         """
 
-    async def counts(self, event_id: str) -> Counts | None:
-        """The counts of an event as last committed; None where there is none.
+    async def event(self, event_id: str) -> Event | None:
+        """An event as last committed, also one that was deleted; None where there never was one.
 
         Raises StoreUnreadable.
         """
 
-    async def events(self, limit: int, before: EventCursor | None = None) -> EventPage:
+    async def events(self, limit: int, before: EventCursor | None = None, shown_to: Audience = "guests") -> EventPage:
         """Events, newest first, at most `limit`, and where the next page starts.
+
+        Raises StoreUnreadable.
+        """
+
+
+class Archive(Reader, Protocol):
+    """What is committed, for who asks about single orders, lists of them, and ledgers."""
+
+    async def order(self, order_id: str) -> OrderRow | None:
+        """An order; None where there is none.
+
+        Raises StoreUnreadable.
+        """
+
+    async def orders(self, event_id: str, after: int) -> tuple[list[OrderRow], int | None]:
+        """Some orders of an event placed behind entry `after`, in that order, and the entry to go on behind.
+
+        There may be fewer than fit, or none, and yet more to come; None says that this was all.
+
+        Raises StoreUnreadable.
+        """
+
+    async def ledger_page(self, event_id: str, after: int, limit: int) -> list[Entry]:
+        """At most `limit` entries of an event behind number `after`, in order.
+
+        Raises StoreUnreadable.
+        """
+
+    async def turns_of(self, order_id: str) -> list[Entry]:
+        """What happened to an order after it was placed, in order.
+
+        Raises StoreUnreadable.
+        """
+
+    async def turns_at(self, event_id: str, after: int, until: int, limit: int) -> list[Turn]:
+        """The last `limit` cancellations, promotions, and changes of event, behind `after` up to `until`; latest first.
 
         Raises StoreUnreadable.
         """
@@ -64,6 +148,12 @@ class Reader(Protocol):
 
 class Store(Reader, Protocol):
     """Ledgers, and what is derived from them. One task appends."""
+
+    async def kept(self, keys: Sequence[bytes], since: int) -> list[Kept]:
+        """What is kept under these keys since a time, in microseconds since 1970, UTC. For the task that appends.
+
+        Raises StoreUnreadable.
+        """
 
     async def append(self, batch: Sequence[Addition]) -> None:
         """Store all additions, or none: one transaction, on disk when this returns.

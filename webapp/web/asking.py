@@ -1,5 +1,7 @@
 """Who is asking, for a route: the organiser, or an answer that says what is missing."""
 
+from typing import NamedTuple
+
 from quart import request
 
 from webapp.web.auth import Nobody, Organiser
@@ -43,6 +45,34 @@ async def is_organiser() -> bool:
     if gatekeeper.sessions.find(SESSION_COOKIE.found_in(request.cookies, secure=is_secure())):
         return True
     return isinstance(await gatekeeper.who_is_asking(request.headers.get("Authorization"), address()), Organiser)
+
+
+async def organiser_or_anyone() -> Organiser | None:
+    """The organiser; None where the request claims to be nobody in particular.
+
+    Raises NotAuthenticated where a claim is wrong, TooManyAttempts.
+    """
+    if parts().gatekeeper.open_to_all or "Authorization" in request.headers:
+        return await require_organiser()
+    return None
+
+
+class OrderKey(NamedTuple):
+    """What somebody shows as the key to an order, right or wrong."""
+
+    text: str
+
+
+async def organiser_or_order_key() -> Organiser | OrderKey:
+    """The organiser, or a key that somebody shows and that has yet to be tried.
+
+    Raises NotAuthenticated where the request has neither, or claims wrongly to be the organiser's; TooManyAttempts.
+    """
+    if organiser := await organiser_or_anyone():
+        return organiser
+    if (key := request.headers.get("Order-Key")) is not None:
+        return OrderKey(key)
+    raise NotAuthenticated(Nobody("Send the order's key in the header Order-Key, or sign in as the organiser."))
 
 
 def address() -> str:

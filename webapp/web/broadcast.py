@@ -82,17 +82,18 @@ class Broadcast:
     async def _pass_on(self, version: int) -> None:
         while not self._source.closed:
             await self._source.newer_than(version)
-            changed, version = self._source.since(version), self._source.version
-            await self._tell(changed)
+            changed, appeared = self._source.since(version), self._source.appeared_since(version)
+            version = self._source.version
+            await self._tell(changed, appeared)
             streams = sum(channel.listeners for channels in self._channels.values() for channel in channels)
             await asyncio.sleep(max(PAUSE_S, streams * PAUSE_PER_STREAM_S))
         for channels in self._channels.values():
             for channel in channels:
                 channel.close()
 
-    async def _tell(self, changed: list[Counts]) -> None:
+    async def _tell(self, changed: list[Counts], appeared: set[str]) -> None:
         latest = {counts.event_id: counts for counts in changed}
-        opened = [counts for counts in changed if counts.head == 1]
+        opened = [counts for counts in changed if counts.event_id in appeared]
         for interest, channels in list(self._channels.items()):
             if news := interest.selected(latest, opened):
                 for channel in list(channels):

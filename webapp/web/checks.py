@@ -1,7 +1,7 @@
 """How single values of the JSON API are checked: each function takes a JSON value, and gives the typed one or a Fault.
 
 A text's length is told in characters, that is Unicode code points. White space at its ends is dropped, and a blank one
-is null where null is allowed. Times become microseconds since 1970, UTC.
+is null where null is allowed. Times, which are no texts to a typed client, become microseconds since 1970, UTC.
 """
 
 import re
@@ -37,7 +37,9 @@ LINE_PATTERN: Final = r"^[^\u0000-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]
 PARAGRAPHS_PATTERN: Final = LINE_PATTERN.replace(r"\u0000-\u001F", r"\u0000-\u0009\u000B\u000C\u000E-\u001F")
 
 _OWN_TAG: Final = re.compile(r"([0-9]{1,15})-[0-9]{1,15}-[0-9a-f]{12}-[onc]")
-_TAG: Final = re.compile(r'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
+_TAGS: Final = re.compile(r'[ \t,]*(?:(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"[ \t]*(?:,[ \t,]*|\Z))+')
+_TAG: Final = re.compile(r'"([^"]*)"')
+IF_MATCH_PATTERN: Final = r'^(?:\*|(?:W/)?"[!#-~]*"(?: *, *(?:W/)?"[!#-~]*")*)$'
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,23 +111,25 @@ def email(value: object) -> str:
     text = _text(value)
     if len(text) > 254:
         raise Fault("is too long")
-    if text.strip() and not re.fullmatch(EMAIL_PATTERN, text):
+    address = text.strip(" ")
+    if address and not re.fullmatch(EMAIL_PATTERN, text):
         raise Fault("is no e-mail address")
-    return text.strip()
+    return address
 
 
 def time(value: object) -> int | None:
     """A time as RFC 3339 writes it, or null."""
     if value is None:
         return None
-    text = _text(value)
-    return _microseconds(text) if text.strip() else None
+    return _microseconds(_text(value))
 
 
 def _microseconds(text: str) -> int:
     """Microseconds since 1970, UTC, of a time as RFC 3339, section 5.6 writes it; further digits are cut off."""
     match = _TIME.fullmatch(text)
     if match is None:
+        if not text.strip():
+            raise Fault("is blank")
         if _TIME_WITHOUT_OFFSET.fullmatch(text):
             raise Fault("lacks its offset from UTC", "; it must end in Z, or in an offset such as +01:00")
         raise Fault("is no time in the form of RFC 3339")
@@ -216,12 +220,12 @@ def revisions(value: object) -> Revisions | None:
     """
     if value is None:
         return None
-    if (text := _text(value).strip()) == "*":
+    text = _text(value)
+    if text.strip(" \t") == "*":
         return Revisions(None)
-    tags = [_TAG.fullmatch(tag.strip()) for tag in text.split(",") if tag.strip()]
-    if not tags or None in tags:
+    if not _TAGS.fullmatch(text):
         raise Fault("is damaged")
-    own = [_OWN_TAG.fullmatch(tag[1]) for tag in tags if tag]
+    own = [_OWN_TAG.fullmatch(tag) for tag in _TAG.findall(text)]
     return Revisions(frozenset(int(tag[1]) for tag in own if tag))
 
 

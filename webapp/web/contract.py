@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 from quart import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp.booking.decisions import Refusal
+from webapp.booking.answers import Refusal
 from webapp.booking.state import Counts
 from webapp.web import parsing
 from webapp.web.asking import require_organiser, require_password
@@ -56,7 +56,7 @@ async def cancel() -> Response:
     await require_organiser()
     event_id, user_id = parsing.parse((EVENT_ID, USER_ID), await body())
     cancellation = await box_office().cancel(event_id, user_id, "organiser")
-    return answer({"reassignedTo": cancellation.promoted[0] if cancellation.promoted else None})
+    return answer({"reassignedTo": cancellation.promoted[0].named if cancellation.promoted else None})
 
 
 @contract.get("/status/<path:event_id>")

@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Final, Literal, NamedTuple, TypedDict
 
 from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
 
@@ -116,35 +116,44 @@ class Sessions:
         return _serializer(self._key, f"session {self._credentials().fingerprint}", self._clock)
 
 
-@dataclass(frozen=True, slots=True)
-class GuestMemory:
-    """Which userId a browser booked with at which event; the latest booking last, and the last 20 only.
+class Booking(NamedTuple):
+    """An order that a browser placed, and the userId it is for.
 
-    An event is kept as a digest of its id, so that long ids take no more room than short ones.
+    The event is kept as a digest of its id, so that long ids take no more room than short ones.
     """
 
-    bookings: tuple[tuple[str, str], ...] = ()
+    event: str
+    user_id: str
+    order_id: str
 
-    def user_id_at(self, event_id: str) -> str | None:
-        """Whom this browser last booked for at the event."""
-        return dict(self.bookings).get(_digest(event_id))
 
-    def remembering(self, event_id: str, user_id: str) -> "GuestMemory":
+@dataclass(frozen=True, slots=True)
+class GuestMemory:
+    """What a browser has booked; the latest booking last, and the last 20 only."""
+
+    bookings: tuple[Booking, ...] = ()
+
+    def booking_at(self, event_id: str) -> Booking | None:
+        """What this browser last booked at the event."""
+        digest = _digest(event_id)
+        return next((booking for booking in self.bookings if booking.event == digest), None)
+
+    def remembering(self, event_id: str, user_id: str, order_id: str) -> "GuestMemory":
         """The memory after a booking."""
         others = self.forgetting(event_id).bookings
-        return GuestMemory((*others, (_digest(event_id), user_id))[-GUEST_EVENTS_MAX:])
+        return GuestMemory((*others, Booking(_digest(event_id), user_id, order_id))[-GUEST_EVENTS_MAX:])
 
     def forgetting(self, event_id: str) -> "GuestMemory":
         """The memory without an event."""
         digest = _digest(event_id)
-        return GuestMemory(tuple(booking for booking in self.bookings if booking[0] != digest))
+        return GuestMemory(tuple(booking for booking in self.bookings if booking.event != digest))
 
 
 class GuestMemories:
     """Writes memories into cookies and reads them again, for 180 days after the last booking."""
 
     def __init__(self, key: bytes, *, clock: Clock = time.time) -> None:
-        self._serializer = _serializer(key, "guest", clock)
+        self._serializer = _serializer(key, "guest's orders", clock)
 
     def written(self, memory: GuestMemory) -> str:
         """The cookie's value, of at most 3,500 ASCII characters: where ids are long, the oldest bookings go."""
@@ -156,9 +165,7 @@ class GuestMemories:
 
     def read(self, value: str) -> GuestMemory:
         """What a cookie's value says; nothing where it is not from here."""
-        return GuestMemory(
-            tuple((digest, user_id) for digest, user_id in _loaded(self._serializer, value, GUEST_S) or ())
-        )
+        return GuestMemory(tuple(Booking(*booking) for booking in _loaded(self._serializer, value, GUEST_S) or ()))
 
 
 class _Signer(TimestampSigner):

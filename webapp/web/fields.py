@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final, get_args
 
 from webapp.web import checks
-from webapp.web.checks import EMAIL_PATTERN, LINE_PATTERN, PARAGRAPHS_PATTERN, RosterStatus
+from webapp.web.checks import EMAIL_PATTERN, IF_MATCH_PATTERN, LINE_PATTERN, PARAGRAPHS_PATTERN, RosterStatus
 from webapp.web.parsing import TICKETS, USER_ID, Field, number_typed
 
 LIST_MAX: Final = 100
@@ -16,12 +16,12 @@ ENTRY_MAX: Final = 2**53 - 1  # what a double holds exactly, so that no client r
 
 
 def _filled(text: str) -> str | None:
-    """What stands in a query, where a parameter without a value is as good as none."""
-    return text.strip() or None
+    """What stands in a query or a form, where a field without a value is as good as none."""
+    return text or None
 
 
 def _number_filled(text: str) -> object:
-    return number_typed(text.strip()) if text.strip() else None
+    return number_typed(text) if text else None
 
 
 def _nullable(**schema: Any) -> dict[str, Any]:
@@ -29,8 +29,8 @@ def _nullable(**schema: Any) -> dict[str, Any]:
 
 
 def _moment(name: str, description: str, example: str) -> Field[int | None]:
-    right = "null, or a time such as 2027-06-18T19:30:00Z or 2027-06-18T21:30:00+02:00"
-    return Field(name, description, example, _nullable(format="date-time"), right, checks.time, str)
+    right = "null, or a time such as 2030-06-18T19:30:00Z or 2030-06-18T21:30:00+02:00"
+    return Field(name, description, example, _nullable(format="date-time"), right, checks.time, _filled)
 
 
 TITLE: Final = Field(
@@ -61,11 +61,11 @@ VENUE: Final = Field(
     str,
 )
 STARTS_AT: Final = _moment(
-    "starts_at", "When it begins. Booking closes then, unless `closes_at` says otherwise.", "2027-06-18T19:30:00Z"
+    "starts_at", "When it begins. Booking closes then, unless `closes_at` says otherwise.", "2030-06-18T19:30:00Z"
 )
-ENDS_AT: Final = _moment("ends_at", "When it is over; not before `starts_at`.", "2027-06-18T22:00:00Z")
-OPENS_AT: Final = _moment("opens_at", "When booking opens; null: at once.", "2027-05-01T08:00:00Z")
-CLOSES_AT: Final = _moment("closes_at", "When booking closes; null: when the event begins.", "2027-06-18T18:00:00Z")
+ENDS_AT: Final = _moment("ends_at", "When it is over; not before `starts_at`.", "2030-06-18T22:00:00Z")
+OPENS_AT: Final = _moment("opens_at", "When booking opens; null: at once.", "2030-05-01T08:00:00Z")
+CLOSES_AT: Final = _moment("closes_at", "When booking closes; null: when the event begins.", "2030-06-18T18:00:00Z")
 TIME_ZONE: Final = Field(
     "time_zone",
     "The time zone of the place, in which the pages show all times: a name of the IANA database.",
@@ -101,7 +101,8 @@ EMAIL: Final = Field(
     "email",
     "The guest's e-mail address, for the organiser alone.",
     "cleo@example.org",
-    _nullable(format="email", maxLength=254, pattern=f"^(?:{EMAIL_PATTERN})?$"),
+    # Without "format": that of JSON Schema is another one than browsers', which people have passed.
+    _nullable(maxLength=254, pattern=f"^(?: *|{EMAIL_PATTERN})$"),
     "null, or an address such as cleo@example.org of at most 254 characters",
     checks.or_null(checks.email),
     str,
@@ -149,7 +150,7 @@ CURSOR: Final = Field(
     "cursor",
     "Where to go on: the `next` of the page before.",
     "WzE3OTUzNzk0NzMwMDAwMDAsICJnaWciXQ",
-    {"type": "string", "minLength": 1, "maxLength": 5_000, "pattern": "^[A-Za-z0-9_-]+$"},
+    {"type": "string", "maxLength": 5_000, "pattern": "^[A-Za-z0-9_-]*$"},
     "the next of an earlier answer, unchanged",
     checks.cursor,
     _filled,
@@ -177,7 +178,7 @@ STATUS: Final = Field(
 )
 Q: Final = Field(
     "q",
-    "Only orders with this in the guest's `userId`, name or e-mail address.",
+    "Only orders with this in their id, or in the guest's `userId`, name or e-mail address.",
     "cleo",
     {"type": "string", "maxLength": 200, "pattern": LINE_PATTERN},
     "a text of at most 200 characters in one line",
@@ -212,7 +213,7 @@ IF_MATCH: Final = Field(
     "The `ETag` of the event as you last saw it, or `*` to overwrite whatever is there. Bookings in the meantime do no "
     "harm; another edit does.",
     '"3-120-9f2c51d0a7be-o"',
-    {"type": "string", "minLength": 1},
+    {"type": "string", "pattern": IF_MATCH_PATTERN},
     'an ETag in its quotation marks, such as "3-120-9f2c51d0a7be-o", or *',
     checks.revisions,
     str,

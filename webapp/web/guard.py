@@ -84,7 +84,9 @@ class Guard:
             if message["type"] == "http.response.start":
                 answered = time.perf_counter()
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *dress, *scope.get(RATE_LIMIT, ())]
+                said = {name for name, _ in message.get("headers", ())}  # a page may be stricter than the rule
+                dressed = (field for field in dress if field[0] not in said)
+                message["headers"] = [*message.get("headers", ()), *dressed, *scope.get(RATE_LIMIT, ())]
             await send(message)
 
         try:

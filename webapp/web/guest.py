@@ -8,32 +8,40 @@ from urllib.parse import urlencode
 
 from quart import Blueprint, Response, request
 
-from webapp.booking.decisions import Refusal
+from webapp.booking.answers import Refusal
 from webapp.booking.state import EventCursor, EventPage, Status
 from webapp.box_office import BoxOffice
 from webapp.desk import Unavailable
+from webapp.enquiries import Enquiries
+from webapp.storage.store import Audience
 from webapp.web import parsing, rendering
 from webapp.web.asking import is_secure
 from webapp.web.booking_limit import count_against_limit
-from webapp.web.cookies import GUEST_COOKIE, GuestMemory
+from webapp.web.cookies import GUEST_COOKIE, Booking, GuestMemory
+from webapp.web.event_view import view
 from webapp.web.forms import EMPTY, Form, mistaken
 from webapp.web.limiter import TooManyAttempts
 from webapp.web.parsing import USER_ID, InvalidInput
-from webapp.web.parts import box_office, parts
+from webapp.web.parts import box_office, enquiries, parts
 from webapp.web.rendering import counted
 
 guest = Blueprint("guest", __name__)
 
 EVENTS_PER_PAGE: Final = 20
+NOT_NOW: Final = frozenset({"not_open_yet", "booking_closed"})
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a guest stands at an event: with a ticket, at a 1-based position of the waiting list, or not at all."""
+    """How a guest stands at an event: with a ticket, at a 1-based position of the waiting list, or not at all.
+
+    Who placed the order himself also has the `link` to it.
+    """
 
     guest: str
     status: Status | None = None
     position: int | None = None
+    link: str = ""
 
 
 @guest.get("/ui", strict_slashes=False)
@@ -61,14 +69,18 @@ async def place_order(event_slug: str) -> Response:
         return await _event(event_id, later=attempts, booking=Form(form, problem=_too_many(attempts)))
     except InvalidInput as invalid:
         return await _event(event_id, status=422, booking=mistaken(form, invalid))
+    except Refusal as refusal:
+        if refusal.code not in NOT_NOW:
+            raise
+        return await _event(event_id, status=409, booking=Form(form, problem=f"{refusal.sentence}."))
     except Unavailable as unavailable:
         return await _event(event_id, later=unavailable, booking=Form(form, problem=unavailable.sentence))
-    memory = remembered()
-    if not placement.is_new and memory.user_id_at(event_id) != name:
+    memory, before = remembered(), booking_remembered(event_id)
+    if not placement.is_new and (before is None or before.order_id != placement.order_id):
         taken = Standing(name, placement.status, placement.position)
         return await _event(event_id, booking=Form(form), taken=taken)
     answer = rendering.see_other(f"{rendering.event_path(event_id)}#mine")
-    cookie = parts().gatekeeper.memories.written(memory.remembering(event_id, name))
+    cookie = parts().gatekeeper.memories.written(memory.remembering(event_id, name, placement.order_id))
     answer.set_cookie(**GUEST_COOKIE.setting(cookie, secure=is_secure()))
     return answer
 
@@ -100,12 +112,12 @@ async def _event(
     later: Unavailable | TooManyAttempts | None = None,
 ) -> Response:
     """The event's page, or a block of it; `taken` is a name somebody else may have booked with before."""
-    counts = await box_office().counts(event_id)
-    name = remembered().user_id_at(event_id)
-    mine = await standing(box_office(), event_id, name) if name else None
+    event = view(await box_office().event(event_id), box_office().now())
+    booked = booking_remembered(event_id)
+    mine = await own_standing(box_office(), enquiries(), event_id, booked, order_link(booked)) if booked else None
     is_personal = mine is not None or request.method == "POST"
     values: dict[str, Any] = {
-        "counts": counts,
+        "event": event,
         "mine": mine,
         "is_fresh": request.method == "GET" and "HX-Request" in request.headers,
         "booking": booking,
@@ -145,26 +157,56 @@ async def standing(office: BoxOffice, event_id: str, name: str) -> Standing:
     return Standing(name, placement.status, placement.position)
 
 
+async def own_standing(office: BoxOffice, reads: Enquiries, event_id: str, booked: Booking, link: str) -> Standing:
+    """How somebody stands with the very order that he placed.
+
+    Another order may go by the same name since that one was cancelled: it is not his, as far as anybody knows.
+
+    Raises Refusal `event_not_found`, Unavailable.
+    """
+    live = (await office.places(event_id, [booked.user_id])).placements.get(booked.user_id)
+    if live is not None and live.order_id == booked.order_id:
+        return Standing(booked.user_id, live.status, live.position, link)
+    try:  # cancelled since, or its guest's name deleted
+        order, position = await reads.standing(await reads.order(booked.order_id))
+    except Refusal as refusal:
+        if refusal.code != "order_not_found":
+            raise
+        return Standing(booked.user_id)
+    return Standing(booked.user_id, order.status, position, link)
+
+
 def remembered() -> GuestMemory:
     """What this browser has booked."""
     return parts().gatekeeper.memories.read(GUEST_COOKIE.found_in(request.cookies, secure=is_secure()))
 
 
-async def shown_events(after: str | None) -> EventPage:
+def booking_remembered(event_id: str) -> Booking | None:
+    """What this browser last booked at an event."""
+    return remembered().booking_at(event_id)
+
+
+def order_link(booked: Booking) -> str:
+    """The address of the order that a browser placed."""
+    return rendering.order_path(booked.order_id, parts().gatekeeper.order_keys.key(booked.order_id))
+
+
+async def shown_events(after: str | None, shown_to: Audience = "guests") -> EventPage:
     """The events on one page of the list: the newest, or those after a cursor. Raises Unavailable."""
-    return await box_office().events(EVENTS_PER_PAGE, event_cursor(after) if after else None)
+    return await box_office().events(EVENTS_PER_PAGE, event_cursor(after) if after else None, shown_to)
 
 
-async def listing() -> dict[str, Any]:
+async def listing(shown_to: Audience = "guests") -> dict[str, Any]:
     """What a list of events is made of: one page of them, where it is, where the next is, and its stream."""
     after = request.args.get("after")
-    shown = await shown_events(after)
-    newest = rendering.token(shown.events[0].event_id) if shown.events else ""
+    shown = await shown_events(after, shown_to)
+    newest = rendering.token(shown.events[0].counts.event_id) if shown.events else ""
+    stream = "/ui/stream" if shown_to == "guests" else "/ui/organise/stream"
     return {
-        "events": tuple(shown.events),
+        "events": tuple(view(event, box_office().now()) for event in shown.events),
         "after": after,
         "older": cursor(shown.next),
-        "stream": f"/ui/stream?{urlencode({'after': after} if after else {'newest': newest})}",
+        "stream": f"{stream}?{urlencode({'after': after} if after else {'newest': newest})}",
     }
 
 

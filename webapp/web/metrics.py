@@ -4,8 +4,8 @@ from quart import Blueprint, Response
 
 from webapp.metrics import CONTENT_TYPE
 from webapp.web.asking import require_organiser
-from webapp.web.live import open_streams
 from webapp.web.parts import box_office, parts
+from webapp.web.streams import open_streams
 
 metrics = Blueprint("metrics", __name__)
 

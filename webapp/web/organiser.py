@@ -6,13 +6,15 @@ from typing import Final
 
 from quart import Blueprint, Response, g, request
 
-from webapp.booking.decisions import Cancellation, Placement, Refusal
+from webapp.booking.answers import Cancellation, Placement, Refusal
 from webapp.web import parsing, rendering
 from webapp.web.asking import address, is_secure
 from webapp.web.cookies import SESSION_COOKIE, Cookie, Session
+from webapp.web.event_view import EventView, view
 from webapp.web.forms import EMPTY, Form, mistaken
-from webapp.web.guest import event_named, listing, standing
+from webapp.web.guest import NOT_NOW, event_named, listing, standing
 from webapp.web.limiter import TooManyAttempts
+from webapp.web.live import streamed_list
 from webapp.web.parsing import EVENT_ID, TICKETS, USER_ID, InvalidInput
 from webapp.web.parts import box_office, parts
 from webapp.web.rendering import counted, ordinal, organise_path, see_other
@@ -111,6 +113,12 @@ async def panel() -> Response:
     return await _panel(EMPTY)
 
 
+@organiser.get(f"{PANEL}/stream")
+async def list_stream() -> Response:
+    """What changes at the events on a page of the organiser's list, hidden ones included."""
+    return await streamed_list("organiser")
+
+
 @organiser.post(f"{PANEL}/events")
 async def open_event() -> Response:
     """Open an event. Opening one again with the same tickets leads to it, and changes nothing."""
@@ -126,7 +134,7 @@ async def open_event() -> Response:
 
 
 async def _panel(form: Form, status: int = 200) -> Response:
-    return rendering.page("organise/events.html", status=status, form=form, **await listing())
+    return rendering.page("organise/events.html", status=status, form=form, **await listing("organiser"))
 
 
 # One event
@@ -145,9 +153,14 @@ async def place_order(event_slug: str) -> Response:
     form = (await request.form).to_dict()
     try:
         (guest,) = parsing.parse_form((USER_ID,), form)
+        placement = await box_office().book(event_id, guest, "organiser")
     except InvalidInput as invalid:
         return await _event(event_id, booking=mistaken(form, invalid))
-    return _done(event_id, placed(guest, await box_office().book(event_id, guest, "organiser")))
+    except Refusal as refusal:
+        if refusal.code not in NOT_NOW:
+            raise
+        return await _event(event_id, booking=Form(form, problem=f"{refusal.sentence}; nobody can be booked now."))
+    return _done(event_id, placed(guest, placement))
 
 
 @organiser.get(f"{PANEL}/events/<event_slug>/cancellation")
@@ -169,21 +182,21 @@ async def cancel(event_slug: str) -> Response:
     except InvalidInput as invalid:
         return await _event(event_id, cancelling=mistaken(form, invalid))
     except Refusal as refusal:
+        if refusal.code == "already_checked_in":
+            return await _event(event_id, cancelling=Form(form, {"userId": f"{refusal.sentence}."}))
         if refusal.code != "order_not_found":
             raise
         return await _event(event_id, cancelling=_unknown(form, guest))
     if found.status is None:
         return await _event(event_id, cancelling=_unknown(form, guest))
-    counts = await box_office().counts(event_id)
-    return rendering.page("organise/cancellation.html", counts=counts, found=found)
+    return rendering.page("organise/cancellation.html", event=await _view(event_id), found=found)
 
 
 async def _event(event_id: str, *, booking: Form = EMPTY, cancelling: Form = EMPTY) -> Response:
-    counts = await box_office().counts(event_id)
     answer = rendering.page(
         "organise/event.html",
         status=422 if booking.is_mistaken or cancelling.is_mistaken else 200,
-        counts=counts,
+        event=await _view(event_id),
         booking=booking,
         cancelling=cancelling,
         notice=_notice(),
@@ -191,6 +204,10 @@ async def _event(event_id: str, *, booking: Form = EMPTY, cancelling: Form = EMP
     if _notice():
         answer.set_cookie(**NOTICE_COOKIE.removal(secure=is_secure()))
     return answer
+
+
+async def _view(event_id: str) -> EventView:
+    return view(await box_office().event(event_id), box_office().now())
 
 
 def _unknown(form: dict[str, str], guest: str) -> Form:
@@ -207,7 +224,10 @@ def placed(guest: str, placement: Placement) -> str:
 
 def cancelled(guest: str, cancellation: Cancellation) -> str:
     """What cancelling a guest's order has led to, in a sentence or two."""
-    follows = f" The ticket went to {isolated(cancellation.promoted[0])}." if cancellation.promoted else ""
+    follows = ""
+    if cancellation.promoted:
+        taker = cancellation.promoted[0].named
+        follows = f" The ticket went to {isolated(taker) if taker else 'somebody whose name was erased'}."
     return f"{isolated(guest)} is cancelled.{follows}"
 
 

@@ -282,7 +282,19 @@ def kind_of(value: object) -> str:
     return "an object"
 
 
-_ID_SCHEMA: Final[Mapping[str, Any]] = {"type": "string", "minLength": 1, "maxLength": ID_LENGTH_MAX}
+# What the checks let through, for readers who know Unicode's categories by their numbers only: but for a few characters
+# beyond the 65,536th, which regular expressions write in as many ways as there are languages.
+_UNSEEN: Final = (
+    r"\u0000-\u001F\u007F-\u009F\u00AD\u0600-\u0605\u061C\u06DD\u070F\u0890\u0891\u08E2\u180E\u200B-\u200F\u2028-\u202E"
+    r"\u2060-\u2064\u2066-\u206F\uFEFF\uFFF9-\uFFFB"
+)
+
+
+def _id_schema(first_char_not: str = "") -> Mapping[str, Any]:
+    pattern = rf"^[^\s{first_char_not}{_UNSEEN}](?:[^{_UNSEEN}]*[^\s{_UNSEEN}])?$"
+    return {"type": "string", "minLength": 1, "maxLength": ID_LENGTH_MAX, "pattern": pattern}
+
+
 _ID_RIGHT: Final = f"a text of 1 to {ID_LENGTH_MAX} characters"
 _ID_RULES: Final = (
     "Compared in Unicode's normal form C. Without control and format characters and line separators, and without white "
@@ -293,12 +305,12 @@ EVENT_ID: Final = Field(
     "eventId",
     f"The event's id. {_ID_RULES} Neither begins with a slash nor is `.` or `..`.",
     "summer-night",
-    _ID_SCHEMA,
+    _id_schema("/"),
     _ID_RIGHT,
     _event_identifier,
     str,
 )
-USER_ID: Final = Field("userId", f"The guest's id. {_ID_RULES}", "cleo", _ID_SCHEMA, _ID_RIGHT, _identifier, str)
+USER_ID: Final = Field("userId", f"The guest's id. {_ID_RULES}", "cleo", _id_schema(), _ID_RIGHT, _identifier, str)
 TICKETS: Final = Field(
     "tickets",
     "How many tickets the event has.",

@@ -6,6 +6,7 @@ from typing import Final
 from quart import current_app
 
 from webapp.box_office import BoxOffice
+from webapp.enquiries import Enquiries
 from webapp.metrics import Metrics
 from webapp.settings import Settings
 from webapp.web.auth import Gatekeeper
@@ -15,10 +16,11 @@ NAME: Final = "fairlist"
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The settings, the box office, the gatekeeper with its tokens, sessions and guests' memories, and the metrics."""
+    """The settings, the box office, enquiries, the gatekeeper with its tokens, sessions and memories, and metrics."""
 
     settings: Settings
     box_office: BoxOffice
+    enquiries: Enquiries
     gatekeeper: Gatekeeper
     metrics: Metrics
 
@@ -34,3 +36,8 @@ def parts() -> Parts:
 def box_office() -> BoxOffice:
     """The service that every front shares."""
     return parts().box_office
+
+
+def enquiries() -> Enquiries:
+    """What can be asked about orders and ledgers."""
+    return parts().enquiries

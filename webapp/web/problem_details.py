@@ -1,14 +1,26 @@
 """The body of an error for programs: RFC 9457's members, and Fairlist's `error`, `code`, `errors` and `request_id`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from types import MappingProxyType
+from typing import Final
+
+NO_FACTS: Final[Mapping[str, object]] = MappingProxyType({})
 
 
 def problem_details(
-    status: int, code: str, sentence: str, request_id: str = "", errors: Sequence[dict[str, str]] = ()
+    status: int,
+    code: str,
+    sentence: str,
+    request_id: str = "",
+    errors: Sequence[dict[str, str]] = (),
+    facts: Mapping[str, object] = NO_FACTS,
 ) -> bytes:
-    """The body; `code` is a stable word for programs, `sentence` is for people, `errors` names the fields at fault."""
+    """The body; `code` is a stable word for programs, `sentence` is for people, `errors` names the fields at fault.
+
+    `facts` are members that go with the code, by names of their own.
+    """
     members: dict[str, object] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -17,6 +29,7 @@ def problem_details(
         "error": sentence,
         "code": code,
     }
+    members |= facts
     if request_id:
         members["request_id"] = request_id
     if errors:

@@ -1,6 +1,7 @@
 """Every exception becomes one answer here: problem+json for programs (RFC 9457), a page where people look."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
@@ -9,7 +10,7 @@ from quart import Quart, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.routing import RequestRedirect
 
-from webapp.booking.decisions import Refusal
+from webapp.booking.answers import Refusal
 from webapp.desk import Unavailable
 from webapp.web import rendering
 from webapp.web.asking import NotAuthenticated
@@ -17,6 +18,7 @@ from webapp.web.guard import CrossOrigin, request_id
 from webapp.web.limiter import TooManyAttempts
 from webapp.web.parsing import BODY_BYTES_MAX, InvalidInput
 from webapp.web.problem_details import problem_details
+from webapp.web.times import rfc3339
 
 log = logging.getLogger(__name__)
 
@@ -24,20 +26,34 @@ REFUSAL_STATUS: Final = {
     "event_not_found": 404,
     "order_not_found": 404,
     "event_exists": 409,
+    "event_has_orders": 409,
     "capacity_below_booked": 409,
+    "too_many_promotions": 409,
+    "not_open_yet": 409,
+    "booking_closed": 409,
+    "not_booked": 409,
+    "order_cancelled": 409,
+    "already_checked_in": 409,
+    "not_checked_in": 409,
+    "event_changed": 412,
+    "idempotency_key_reused": 422,
 }
 """The HTTP status of each code that the rules refuse with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What went wrong: status, a stable word for programs, a sentence for people, and the fields at fault."""
+    """What went wrong: status, a stable word for programs, a sentence for people, and the fields at fault.
+
+    `facts` are members more that go with the code.
+    """
 
     status: int
     code: str
     sentence: str
     errors: list[dict[str, str]] = field(default_factory=list)
     headers: tuple[tuple[str, str], ...] = ()
+    facts: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -52,7 +68,7 @@ def problem_of(error: BaseException) -> Problem:
             errors = [{"pointer": problem.pointer, "detail": problem.detail} for problem in error.problems]
             return Problem(error.status, error.code, error.error, errors)
         case Refusal():
-            return Problem(REFUSAL_STATUS[error.code], error.code, error.sentence)
+            return Problem(REFUSAL_STATUS[error.code], error.code, error.sentence, facts=_facts(error))
         case NotAuthenticated():
             challenges = tuple(("WWW-Authenticate", challenge) for challenge in error.challenges)
             return Problem(401, "not_authenticated", str(error), headers=challenges)
@@ -65,6 +81,14 @@ def problem_of(error: BaseException) -> Problem:
         case HTTPException():
             return _http_problem(error)
     return Problem(500, "internal", "Something went wrong here; it has been logged under the request id")
+
+
+def _facts(refusal: Refusal) -> dict[str, object]:
+    """A refusal's members, its times as RFC 3339 has them."""
+    return {
+        name: rfc3339(value) if name.endswith("_at") and isinstance(value, int) else value
+        for name, value in refusal.members.items()
+    }
 
 
 def _http_problem(error: HTTPException) -> Problem:
@@ -87,7 +111,7 @@ def _retry_after(seconds: int) -> tuple[tuple[str, str], ...]:
 
 def problem_json(problem: Problem) -> Response:
     """A problem as an `application/problem+json` answer."""
-    body = problem_details(problem.status, problem.code, problem.sentence, request_id(), problem.errors)
+    body = problem_details(problem.status, problem.code, problem.sentence, request_id(), problem.errors, problem.facts)
     answer = Response(body, problem.status, content_type="application/problem+json")
     return _with_headers(answer, problem)
 

@@ -4,6 +4,7 @@ The environment is Jinja's synchronous one: a page of fifty rows takes two third
 """
 
 import hashlib
+import re
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
@@ -23,6 +24,7 @@ HEADINGS: Final = {
     403: "That is not allowed from here",
     404: "We cannot find that",
     405: "That did not work",
+    409: "That is not possible now",
     413: "That is too much at once",
     429: "One moment, please",
     500: "Something went wrong on our side",
@@ -41,8 +43,13 @@ def page(template: str, *, status: int = 200, personal: bool = True, **values: o
 
 
 def page_or_block(template: str, name: str, *, status: int = 200, personal: bool = True, **values: object) -> Response:
-    """A page; or, where htmx asks, only the block of it that is to be swapped."""
-    if request.headers.get("HX-Request") == "true" and "HX-History-Restore-Request" not in request.headers:
+    """A page; or, where htmx asks, only the block of it that is to be swapped.
+
+    Errors are pages, which htmx shows in place of the whole one; but a form with a mistake in it (422) is a block.
+    """
+    is_swapped = status < HTTPStatus.BAD_REQUEST or status == HTTPStatus.UNPROCESSABLE_ENTITY
+    is_htmx = request.headers.get("HX-Request") == "true" and "HX-History-Restore-Request" not in request.headers
+    if is_htmx and is_swapped:
         answer = _response(block(template, name, **values), status, personal)
     else:
         answer = page(template, status=status, personal=personal, **values)
@@ -79,6 +86,11 @@ def organise_path(event_id: str) -> str:
     return f"/ui/organise/events/{slug(event_id)}"
 
 
+def order_path(order_id: str, key: str) -> str:
+    """The address of the page of an order. Whoever has it can see the order and cancel it."""
+    return f"/ui/orders/{order_id}/{key}"
+
+
 def token(event_id: str) -> str:
     """What stands for an event in names on its pages and streams: 12 hexadecimal digits."""
     return hashlib.sha256(event_id.encode()).hexdigest()[:12]
@@ -98,6 +110,11 @@ def ordinal(position: int) -> str:
     """A position as people say it: 1st, 2nd, 3rd, 4th, 11th, 21st."""
     teens = position % 100 in {11, 12, 13}
     return f"{position:,}{'th' if teens else _ENDINGS.get(position % 10, 'th')}"
+
+
+def paragraphs(text: str) -> list[list[str]]:
+    """The lines of each paragraph of a plain text, in which blank lines part paragraphs."""
+    return [part.splitlines() for part in re.split(r"\n\s*\n", text.strip()) if part]
 
 
 _ENDINGS: Final = {1: "st", 2: "nd", 3: "rd"}
@@ -127,7 +144,8 @@ def _environment() -> Environment:
         cache_size=-1,
     )
     environment.globals.update(asset=asset, event_path=event_path, organise_path=organise_path)
-    environment.filters.update(token=token, number=number, counted=counted, ordinal=ordinal)
+    environment.filters.update(token=token, number=number, counted=counted, ordinal=ordinal, paragraphs=paragraphs)
+    environment.policies["urlize.rel"] = "nofollow noopener"
     return environment
 
 

@@ -1,0 +1,61 @@
+"""An event as pages show it at one moment: what it is, how full it is, and whether it can be booked."""
+
+from typing import NamedTuple
+
+from webapp.booking.details import Booking, Details
+from webapp.booking.state import Counts, Event
+from webapp.web import dates
+
+
+class EventView(NamedTuple):
+    """All that an event's pages depend on. Those of two equal views look the same, so that they are rendered once."""
+
+    counts: Counts
+    details: Details
+    booking: Booking
+    promotes: bool  # whether who waits may still get a ticket
+    year: int  # the present one, which dates do not name
+
+    @property
+    def title(self) -> str:
+        """What the event is called."""
+        return Event(self.counts, self.details).title
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be booked."""
+        return self.booking == "open"
+
+    @property
+    def when(self) -> str:
+        """When it takes place; empty where that was not said."""
+        details = self.details
+        if details.starts_at is None:
+            return ""
+        return dates.span(details.starts_at, details.ends_at, details.time_zone, self.year)
+
+    @property
+    def opens(self) -> str:
+        """When booking opens; empty where it always has been."""
+        return self._moment(self.details.opens_at)
+
+    @property
+    def closes(self) -> str:
+        """When booking closes; empty where it never does."""
+        return self._moment(self.details.schedule.booking_ends_at)
+
+    @property
+    def time_zone(self) -> str:
+        """The zone that its times are told in."""
+        return dates.zone(dates.local(0, self.details.time_zone))
+
+    def _moment(self, at: int | None) -> str:
+        return "" if at is None else dates.moment(at, self.details.time_zone, self.year)
+
+
+def view(event: Event, now: int) -> EventView:
+    """The event at a moment, in microseconds since 1970, UTC."""
+    counts, details = event
+    promotes = details.schedule.promotes(now) and not counts.has_lapsed
+    year = dates.local(now, details.time_zone).year
+    return EventView(counts, details, details.schedule.booking(now), promotes, year)
