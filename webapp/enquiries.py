@@ -101,9 +101,9 @@ class Enquiries:
                 until = seq - 1
             case None if order.guest in seen.placements:
                 position = seen.placements[order.guest].position
-        turns = await _read(self._archive.turns_at(order.event_id, placed.seq, until, TURNS_MAX))
-        is_complete = len(turns) < TURNS_MAX
-        steps = _steps_up(order, turns[::-1], position)
+        turns = await _read(self._archive.turns_at(order.event_id, placed.seq, until, TURNS_MAX + 1))
+        is_complete = len(turns) <= TURNS_MAX
+        steps = _steps_up(order, turns[TURNS_MAX - 1 :: -1], position)
         asked_before = None
         if is_complete and position is not None:
             asked_before = position + sum(step.moved for step in steps) - 1

@@ -135,7 +135,7 @@ def test_more_than_a_transaction_can_bear_are_not_promoted_at_once() -> None:
     event = waiting(PROMOTIONS_MAX + 1)
     refused = refusal(decisions.revise, event.state, 0, tickets=PROMOTIONS_MAX + 1)
     assert (refused.code, refused.members) == ("too_many_promotions", {"capacity_max": PROMOTIONS_MAX})
-    assert "raise the capacity to 10,000 first" in refused.sentence
+    assert "make the capacity 10,000 first" in refused.sentence
 
 
 def test_as_many_as_that_are_promoted_at_once() -> None:

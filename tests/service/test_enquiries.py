@@ -269,7 +269,7 @@ async def test_an_explanation_that_overlooks_somebody_does_not_agree(
         await compare(Enquiries(store, await start(BoxOffice(store))), life.entries)
 
 
-@pytest.mark.parametrize(("turns", "is_complete"), [(TURNS_MAX - 1, True), (TURNS_MAX + 5, False)])
+@pytest.mark.parametrize(("turns", "is_complete"), [(TURNS_MAX - 1, True), (TURNS_MAX, True), (TURNS_MAX + 1, False)])
 async def test_a_history_looks_back_on_so_many_entries_and_says_if_there_were_more(
     ask: Ask, turns: int, is_complete: bool
 ) -> None:

@@ -234,7 +234,7 @@ def _ticket_takers(state: EventState, now: int, free: int, schedule: Schedule) -
         return [Fact("lapsed")]
     if min(free, len(state.waiting)) > PROMOTIONS_MAX:
         most = state.booked + PROMOTIONS_MAX
-        sentence = f"At most {PROMOTIONS_MAX:,} who wait can get a ticket at once: raise the capacity to {most:,} first"
+        sentence = f"At most {PROMOTIONS_MAX:,} who wait can get a ticket at once: make the capacity {most:,} first"
         raise Refusal("too_many_promotions", sentence, {"capacity_max": most})
     return promotions(state, free)
 

@@ -132,7 +132,7 @@ _KINDS: Final = (
         "too_many_promotions",
         409,
         "More orders would get a ticket than can at once. Raise the capacity in steps.",
-        "At most 10,000 who wait can get a ticket at once: raise the capacity to 10,080 first",
+        "At most 10,000 who wait can get a ticket at once: make the capacity 10,080 first",
         {"capacity_max": Member("What the capacity can be raised to now.", whole("Tickets."), 10_080)},
     ),
     ErrorKind(
