@@ -237,7 +237,10 @@ class BoxOffice:
     async def events(self, limit: int, before: EventCursor | None = None, shown_to: Audience = "guests") -> EventPage:
         """Events with their published counts, newest first. Raises Unavailable."""
         page = await self._read(self._store.events(limit, before, shown_to))
-        return EventPage([self.published_event(event.counts.event_id) or event for event in page.events], page.next)
+        events = [self.published_event(event.counts.event_id) or event for event in page.events]
+        if shown_to == "guests":
+            events = [event for event in events if not event.details.hidden]  # hidden since the page was read
+        return EventPage(events, page.next)
 
     # Life
 

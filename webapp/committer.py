@@ -158,8 +158,6 @@ class Committer:
             except Exception as bug:
                 log.exception("a rule failed at event %r: nothing of its batch is kept", desk.event_id)
                 settlement.answers.append((command.future, bug))
-                settlement.entries.clear()
-                settlement.kept.clear()
                 settlement.undo(bug)
         return len(settlement.entries)
 
@@ -168,6 +166,8 @@ class Committer:
 
         One look is for all commands that wait here: a look for each would hold up a rush.
         """
+        if settlement.blindness is not None:
+            raise settlement.blindness
         if once.key not in settlement.looked_up:
             others = (command.once.key for command in settlement.desk.pending if command.once is not None)
             keys = list({once.key: None} | dict.fromkeys(islice(others, KEYS_PER_LOOK)))
@@ -176,9 +176,9 @@ class Committer:
                     found = await self._store.kept(keys, now - ANSWERS_KEPT_US)
             except (StoreUnreadable, TimeoutError) as error:
                 log.error("what was answered before could not be read: %s", error)
-                raise Unavailable(
-                    "storage_unavailable", "The database could not be read; nothing was changed"
-                ) from error
+                sentence = "The database could not be read; nothing was changed"
+                settlement.blindness = Unavailable("storage_unavailable", sentence, 2)
+                raise settlement.blindness from error
             settlement.looked_up |= dict.fromkeys(keys) | {kept.key: kept for kept in found}
         return settlement.kept.get(once.key) or settlement.looked_up[once.key]
 

@@ -106,7 +106,7 @@ class Settlement:
     """What one desk contributes to a batch: new entries, and the answers to give once they are stored.
 
     `deciding` is the future of the command that is being decided. `looked_up` is what was kept under the keys of its
-    commands before, and `kept` is what comes to it now.
+    commands before, `blindness` why that could not be seen, and `kept` is what comes to it now.
     `has_appeared` says, once it is published, whether the event is in the public list only since then.
     """
 
@@ -115,6 +115,7 @@ class Settlement:
     answers: list[tuple[asyncio.Future[Any], object]] = field(default_factory=list)
     deciding: asyncio.Future[Any] | None = None
     looked_up: dict[bytes, Kept | None] = field(default_factory=dict)
+    blindness: Unavailable | None = None
     kept: dict[bytes, Kept] = field(default_factory=dict)
     has_appeared: bool = False
 
@@ -159,4 +160,6 @@ class Settlement:
     def undo(self, instead: Exception) -> None:
         """Drop the state that holds what was not stored, so that the next command folds it afresh."""
         self.desk.state = None
+        self.entries.clear()
+        self.kept.clear()
         self.answer(instead)

@@ -166,8 +166,8 @@ class Enquiries:
                 standings.append(Standing(order._replace(status=placement.status), placement.position))
             elif order.status == "cancelled":
                 standings.append(Standing(order, None))
-            else:  # it was cancelled, or its guest erased, since it was read
-                standings.append(Standing(await self.order(order.id), None))
+            else:  # it was cancelled, or its guest erased, since it was read, and neither happens twice
+                standings.append(await self.standing(order))
         return standings
 
 

@@ -48,20 +48,22 @@ class Retention:
         while True:
             try:
                 await self.look()
-            except (Refusal, Unavailable) as problem:
-                log.warning("guests of past events could not be erased, and will be later: %s", problem)
+            except Exception as problem:
+                log.error("guests of past events could not be erased, and will be later: %s", problem, exc_info=problem)
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def look(self) -> int:
-        """Erase whom it is time to erase; returns how many orders that were. Raises Refusal, Unavailable."""
+        """Erase whom it is time to erase; returns how many orders that were. What fails at one event holds up no other.
+
+        Raises Unavailable where the events cannot be read.
+        """
         erased = 0
         before: EventCursor | None = None
         while True:
             page = await self._box_office.events(EVENTS_PER_PAGE, before, "organiser")
             for event in page.events:
                 if self._is_due(event):
-                    erased += await self._erase(event.counts.event_id)
-                    self._done[event.counts.event_id] = (await self._box_office.counts(event.counts.event_id)).head
+                    erased += await self._erased_at(event.counts.event_id)
             if page.next is None:
                 return erased
             before = page.next
@@ -70,6 +72,16 @@ class Retention:
         over = _over_at(event.details)
         is_new = self._done.get(event.counts.event_id) != event.counts.head
         return is_new and over is not None and over + self._kept_us <= self._clock()
+
+    async def _erased_at(self, event_id: str) -> int:
+        try:
+            head = (await self._box_office.counts(event_id)).head
+            erased = await self._erase(event_id)
+        except (Refusal, Unavailable) as problem:
+            log.warning("guests of event %r could not be erased, and will be later: %s", event_id, problem)
+            return 0
+        self._done[event_id] = head + erased  # what else has happened meanwhile is looked at the next time
+        return erased
 
     async def _erase(self, event_id: str) -> int:
         erased = 0
@@ -85,4 +97,5 @@ class Retention:
 
 
 def _over_at(details: Details) -> int | None:
-    return details.starts_at if details.ends_at is None else details.ends_at
+    """When nothing can happen at an event any more; None where nobody has said."""
+    return details.schedule.promotes_until if details.ends_at is None else details.ends_at

@@ -76,7 +76,7 @@ CREATE TABLE orders_new (
   cancel_reason TEXT CHECK (cancel_reason IS NULL OR status = 'cancelled'),
   checked_in_at INTEGER CHECK (checked_in_at IS NULL OR status = 'booked'),
   gate          TEXT CHECK (gate IS NULL OR checked_in_at IS NOT NULL),
-  erased_at     INTEGER CHECK (erased_at IS NULL OR coalesce(salt, name, email) IS NULL)
+  erased_at     INTEGER CHECK (erased_at IS NULL OR coalesce(salt, name, email, cancel_reason) IS NULL)
 ) STRICT, WITHOUT ROWID;
 
 -- or the next statement would look through the whole ledger for every order
@@ -112,7 +112,8 @@ END;
 
 -- Bookings, which a rush is made of, are in neither of the next two, and so pay for none of them.
 -- serves why somebody stands where he stands
-CREATE INDEX ledger_turns_at_events ON ledger (event_id, seq) WHERE kind NOT IN ('booked', 'joined');
+CREATE INDEX ledger_turns_at_events ON ledger (event_id, seq)
+WHERE kind IN ('cancelled', 'promoted', 'resized', 'revised');
 
 -- serves what happened to an order
 CREATE INDEX ledger_turns_of_orders ON ledger (order_id) WHERE kind NOT IN ('booked', 'joined');

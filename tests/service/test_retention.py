@@ -172,3 +172,34 @@ async def test_what_fails_is_tried_again(
         while people_named(await people(store, "gig")):  # noqa: ASYNC110 - what is awaited is in the database
             await asyncio.sleep(0.01)
     keeping.cancel()
+
+
+async def test_where_booking_goes_on_after_the_start_an_event_is_over_when_it_closes(
+    box_office: BoxOffice, keeper: Retention, clock: Clock
+) -> None:
+    await a_gig(box_office, Details(starts_at=START, closes_at=START + 365 * DAY_US))
+    clock.now = START + 364 * DAY_US
+    assert await keeper.look() == 0
+    clock.now = START + 395 * DAY_US
+    assert await keeper.look() == 3
+
+
+async def test_what_fails_at_one_event_holds_up_no_other(
+    box_office: BoxOffice, store: SqliteStore, keeper: Retention, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await a_gig(box_office)
+    clock.now += 1
+    await box_office.create_event("newer", 1, Details(starts_at=START))
+    await box_office.book("newer", "Eve")
+    clock.now = END + 30 * DAY_US
+    orders = store.orders
+
+    async def fail_for_the_newer(event_id: str, after: int) -> object:
+        if event_id == "newer":
+            raise StoreUnreadable("not now")
+        return await orders(event_id, after)
+
+    monkeypatch.setattr(store, "orders", fail_for_the_newer)
+    assert await keeper.look() == 3
+    monkeypatch.setattr(store, "orders", orders)
+    assert await keeper.look() == 1

@@ -271,7 +271,7 @@ def rows(entries: Sequence[Entry]) -> dict[str, OrderRow]:
             case "promoted", _, OrderRow():
                 row = row._replace(status="booked")
             case "cancelled", str() | None as reason, OrderRow():
-                row = row._replace(status="cancelled", cancel_reason=reason)
+                row = row._replace(status="cancelled", cancel_reason=None if row.erased_at else reason)
             case "checked_in", _, OrderRow():
                 row = row._replace(checked_in_at=entry.at, gate=entry.detail)
             case "check_in_undone", _, OrderRow():

@@ -1,14 +1,17 @@
 """/api/v1/events: what is opened, shown, changed and deleted, and what is refused."""
 
+import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.client import Connection
 from tests.server import Server, free_port
-from tests.web.api import ADA, Api, created, faults
+from tests.web.api import ADA, V1, Api, created, faults
 from webapp.booking.details import Details
 from webapp.booking.state import Counts, Event
 from webapp.web.api.event_ids import CANDIDATES_MAX, candidates
@@ -327,3 +330,18 @@ def test_what_is_wrong_is_said_in_the_same_order_everywhere(ada: Api, dan: Api, 
     assert ada("PATCH /events/missing", {}, if_match="*").code == "event_not_found"
     assert ada("DELETE /events/missing").code == "precondition_required"
     assert ada("PUT /events/missing").code == "method_not_allowed"
+
+
+async def test_of_two_changes_to_the_same_revision_one_is_refused(server: Server, ada: Api, name: str) -> None:
+    ada.event(name)
+    seen = ada(f"GET /events/{name}").headers["ETag"]
+
+    async def change(title: str) -> int:
+        connection = await Connection.open(server.port)
+        headers = {**ADA, "If-Match": seen}
+        reply = await connection.ask(f"PATCH {V1}/events/{name}", {"title": title}, headers)
+        await connection.close()
+        return reply.status
+
+    statuses = await asyncio.gather(*(change(f"title {number}") for number in range(20)))
+    assert Counter(statuses) == {200: 1, 412: 19}

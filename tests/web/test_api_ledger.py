@@ -80,7 +80,7 @@ def test_every_kind_of_entry_is_told_and_nothing_personal(anyone: Api) -> None:
     assert reply.headers["Cache-Control"] == "no-cache"
 
 
-@pytest.mark.parametrize("limit", [1, 3, 13, 14, 15, 1_000])
+@pytest.mark.parametrize("limit", [1, 3, 13, 14, 15, 100])
 def test_a_ledger_is_read_page_by_page(anyone: Api, limit: int) -> None:
     found = pages(anyone, "Gala~2F1", limit)
     assert [entry["seq"] for page in found for entry in page] == list(range(1, 15))

@@ -2,14 +2,17 @@
 
 import itertools
 import re
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.client import Reply, basic
-from tests.server import USER, Server
+from tests.server import TIMEOUT_S, USER, Server
 from tests.web.api import ADA, Api, created, faults
+from webapp.web.parsing import slug
 
 NAMES = itertools.count(1)
 
@@ -257,6 +260,8 @@ def test_a_guest_is_let_in_once(ada: Api, anyone: Api, gig: str) -> None:
     entry = entry_of(anyone, gig, 4)
     assert created(reply) == {
         "id": order["id"],
+        "userId": "bob",
+        "name": None,
         "checked_in": {"at": entry["at"], "gate": "North", "by": "organiser"},
         "receipt": receipt_of(entry),
     }
@@ -337,3 +342,38 @@ def test_who_is_erased_and_gets_a_ticket_is_not_named(ada: Api, server: Server, 
     reply = server.as_organiser("POST /cancel", {"eventId": gig, "userId": "finn"})
     assert (reply.status, reply.json) == (200, {"reassignedTo": None})
     assert anyone(f"GET /events/{gig}").json["waiting"] == 0
+
+
+def test_words_about_somebody_who_was_erased_are_not_kept(server: Server, ada: Api, anyone: Api, gig: str) -> None:
+    order = anyone.order(gig, "bob")
+    assert ada(f"DELETE /orders/{order['id']}/person").status == 204
+    assert (
+        holding(server, order)(f"POST /orders/{order['id']}/cancellation", {"reason": "I, Bob, am ill"}).status == 200
+    )
+    assert ada(f"GET /orders/{order['id']}").json["cancel_reason"] is None
+    assert b"Bob" not in ada(f"GET /events/{gig}/orders").body
+
+
+def test_a_file_of_guests_has_no_name_for_who_was_erased(ada: Api, gig: str) -> None:
+    order = ada.order(gig, "bob")
+    assert ada(f"DELETE /orders/{order['id']}/person").status == 204
+    (_, row) = ada(f"GET /events/{gig}/orders", accept="text/csv").body.decode().splitlines()
+    assert row.split(",")[:4] == [order["id"], "", "", ""]
+
+
+def test_guests_are_erased_so_many_days_after_their_event(tmp_path: Path) -> None:
+    with Server(tmp_path, ERASE_AFTER_DAYS="1") as server:
+        ada = Api(server, ADA)
+        for event in ("past", "to come"):
+            ada.event(event)
+            ada.order(slug(event), "bob")
+        assert ada("PATCH /events/past", {"starts_at": "2001-01-01T00:00:00Z"}, if_match="*").status == 200
+        server.stop()
+        server.start()
+        deadline = time.monotonic() + TIMEOUT_S
+        while b"bob" in ada("GET /events/past/orders").body:
+            assert time.monotonic() < deadline, "nobody was erased"
+            time.sleep(0.05)
+        assert b"bob" in ada("GET /events/to~20come/orders").body
+        server.stop()
+        server.verify()

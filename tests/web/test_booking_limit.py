@@ -322,3 +322,13 @@ async def test_everybody_is_the_organiser_in_the_test_mode(box_office: BoxOffice
     await box_office.open_event("gig", tickets=1_000)
     browser = pages.app_over(box_office, APP_ENV="test", BOOKINGS_PER_MINUTE="1").test_client()
     assert {(await post(browser, f"Bob {number}")).status_code for number in range(5)} == {200}
+
+
+def test_bookings_through_the_full_api_count_as_well(server: Server, bob: str) -> None:
+    orders, sender = "POST /api/v1/events/gig/orders", {"X-Forwarded-For": bob}
+    first = server.ask(orders, {"userId": f"first of {bob}"}, sender)
+    assert (first.status, first.headers["RateLimit-Policy"]) == (201, POLICY)
+    again = server.ask(orders, {"userId": f"second of {bob}"}, sender)
+    assert (again.status, again.code) == (429, "too_many_attempts")
+    organiser = {**sender, "Authorization": basic(USER, PASSWORD)}
+    assert server.ask(orders, {"userId": f"third of {bob}"}, organiser).status == 201

@@ -80,7 +80,6 @@ class SqliteReader:
                         AND own.kind = 'promoted')
               FROM ledger AS turn INDEXED BY ledger_turns_at_events LEFT JOIN orders ON orders.id = turn.order_id
              WHERE turn.event_id = ? AND turn.seq > ? AND turn.seq <= ?
-               AND turn.kind NOT IN ('booked', 'joined')
                AND turn.kind IN ('cancelled', 'promoted', 'resized', 'revised')
              ORDER BY turn.seq DESC LIMIT ?"""
         # INDEXED BY: of itself, SQLite goes along the primary key, and so through all bookings.
@@ -226,5 +225,5 @@ _ORDERS_AGAINST_THE_LEDGER: Final = """
         OR erased_at IS NOT (
              SELECT max(own.at) FROM ledger AS own
               WHERE own.order_id = orders.id AND own.kind NOT IN ('booked', 'joined') AND own.kind = 'erased')
-        OR (erased_at IS NOT NULL AND (user_id <> char(127) || orders.id OR coalesce(name, email) IS NOT NULL))
+        OR (erased_at IS NOT NULL AND (user_id <> char(127) || orders.id OR coalesce(name, email, cancel_reason) IS NOT NULL))
      LIMIT 20"""

@@ -173,7 +173,9 @@ def _write_orders(connection: sqlite3.Connection, batch: Sequence[Addition]) -> 
     )
     connection.executemany(
         """
-        UPDATE orders SET status = coalesce(?, status), cancel_reason = ?, checked_in_at = ?, gate = ? WHERE id = ?""",
+        UPDATE orders SET status = coalesce(?, status), cancel_reason = CASE WHEN erased_at IS NULL THEN ? END,
+               checked_in_at = ?, gate = ?
+         WHERE id = ?""",
         [(*turn, order_id) for order_id, turn in orders.turned.items()],
     )
     connection.executemany(
@@ -217,6 +219,8 @@ class _Orders:
         else:
             turns = self.placed_turns if order_id in self.placed else self.turned
             turned, before = _turned(entry), turns.get(order_id, Turned())
+            if order_id in self.placed and self.placed[order_id][-1] is not None:
+                turned = turned._replace(cancel_reason=None)  # whoever was erased leaves no words behind
             turns[order_id] = turned if turned.status else turned._replace(status=before.status)
 
     def _erase(self, event_id: str, order_id: str, entry: Entry) -> None:

@@ -11,7 +11,7 @@ from webapp.web.checks import EMAIL_PATTERN, IF_MATCH_PATTERN, LINE_PATTERN, PAR
 from webapp.web.parsing import TICKETS, USER_ID, Field, number_typed
 
 LIST_MAX: Final = 100
-LEDGER_MAX: Final = 1_000
+LEDGER_MAX: Final = 100
 ENTRY_MAX: Final = 2**53 - 1  # what a double holds exactly, so that no client rounds it
 
 

@@ -45,6 +45,9 @@ HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
 
 CROSS_SITE_HEADERS: Final = frozenset({b"sec-fetch-site", b"origin"})
 
+HANDLER_CLOSED: Final = "the handler is closed"
+"""How uvloop's error ends where a client broke the connection off, before the server has been told."""
+
 HOST_LENGTH_MAX: Final = 260
 HOST: Final = re.compile(rb"(?:[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 
@@ -87,7 +90,12 @@ class Guard:
                 said = {name for name, _ in message.get("headers", ())}  # a page may be stricter than the rule
                 dressed = (field for field in dress if field[0] not in said)
                 message["headers"] = [*message.get("headers", ()), *dressed, *scope.get(RATE_LIMIT, ())]
-            await send(message)
+            try:
+                await send(message)
+            except RuntimeError as error:
+                if not str(error).endswith(HANDLER_CLOSED):
+                    raise
+                status = 0  # the client has gone, which is nobody's mistake
 
         try:
             if _host_is_sound(scope):

@@ -28,7 +28,7 @@ async def check_in(order_id: str) -> Response:
         return await box_office().check_in(order.event_id, order.guest, order.id, gate, once=once)
 
     arrived = await settled(let_in, organiser, [gate], key, _kept)
-    found = answer({"id": order.id, **arrived.kept})
+    found = answer({"id": order.id, "userId": documents.guest(order), "name": order.name, **arrived.kept})
     found.status_code = 201
     found.headers["Cache-Control"] = "no-store"
     return arrived.dressed(found)

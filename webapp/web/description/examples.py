@@ -191,6 +191,8 @@ CANCELLATION: Final = {
 }
 CHECK_IN: Final = {
     "id": CLEOS,
+    "userId": "cleo",
+    "name": "Cleo Lindqvist",
     "checked_in": {"at": "2030-06-18T19:02:11.402113Z", "gate": fields.GATE.example, "by": "organiser"},
     "receipt": {
         "entry": 95,

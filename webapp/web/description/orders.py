@@ -117,7 +117,8 @@ _ORDERS: Final = (
         id="erasePerson",
         summary="Erase a guest’s personal data",
         description="`userId`, name, e-mail address and reason go, of this order and of all others of this guest at "
-        "the event. The orders stand, and the ledger still adds up. Doing it again does no harm.",
+        "the event. The orders stand, and the ledger still adds up: cancel an order first if its place should go to "
+        "somebody else. A guest who was erased is a stranger, who can book again. Doing it again does no harm.",
         who="organiser",
         path_parts=(ORDER_ID,),
         answers=(Answer(204, "Nothing of it is left."),),

@@ -93,7 +93,7 @@ _ARRIVAL: Final = {"at": time("When the guest was let in."), "gate": like(fields
 _COUNTS: Final = {
     "capacity": whole("How many tickets there are."),
     "booked": whole("How many are booked."),
-    "available": whole("How many anybody can book."),
+    "available": whole("How many tickets nobody holds. While somebody waits, they are not for newcomers."),
     "waiting": whole("How many guests wait."),
     "checked_in": whole("How many guests have arrived."),
 }
@@ -191,8 +191,8 @@ DOCUMENTS: Final[dict[str, Schema]] = {
     "Why": document(
         "What has led an order to where it stands, from the ledger.",
         asked_before={
-            "description": "How many waited in front when the order was placed; null where it got a ticket at once, or "
-            "where not all steps are told.",
+            "description": "How many waited in front when the order was placed; null where it got a ticket at once, "
+            "where it left the waiting list, or where not all steps are told.",
             **nullable("integer", minimum=0),
         },
         complete=yes_or_no("Whether these are all steps; else the oldest are left out."),
@@ -222,6 +222,8 @@ DOCUMENTS: Final[dict[str, Schema]] = {
     "CheckIn": document(
         "A guest who was let in.",
         id=_ID,
+        userId=_GUEST_OR_NULL,
+        name=_ORDER["name"],
         checked_in=document("When, where and by whom.", **_ARRIVAL, by=text("Who let him in.", enum=["organiser"])),
         receipt=ref("Receipt"),
     ),
@@ -260,7 +262,10 @@ DOCUMENTS: Final[dict[str, Schema]] = {
     "Reassignment": closed(
         document(
             "What came of a cancellation.",
-            reassignedTo={"description": "The `userId` of who got the ticket; null where nobody did, or his name was erased.", **nullable("string")},
+            reassignedTo={
+                "description": "The `userId` of who got the ticket; null where nobody did, or his name was erased.",
+                **nullable("string"),
+            },
         )
     ),
     "Status": closed(
@@ -268,7 +273,7 @@ DOCUMENTS: Final[dict[str, Schema]] = {
             "How full an event is.",
             eventId=_EVENT_ID,
             total=whole("How many tickets there are."),
-            available=whole("How many anybody can book."),
+            available=whole("How many tickets nobody holds. While somebody waits, they are not for newcomers."),
             waitingList=whole("How many guests wait."),
         )
     ),
