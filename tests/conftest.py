@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 # Before anything is imported that imports them, hence the order below.
-pytest.register_assert_rewrite("tests.machine", "tests.service.history", "tests.service.stage")
+pytest.register_assert_rewrite(
+    "tests.machine",
+    "tests.reliability.api_driver",
+    "tests.reliability.public_ledger",
+    "tests.service.history",
+    "tests.service.stage",
+)
 
 from webapp.box_office import BoxOffice  # noqa: E402
 from webapp.storage.migrator import load_migrations, migrate  # noqa: E402

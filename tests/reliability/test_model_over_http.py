@@ -1,25 +1,24 @@
-"""The server, driven over HTTP through random steps, restarts and kills, and held against the model at each of them."""
+"""The server, driven over HTTP through random steps, restarts and kills, and held against the model at each of them.
 
-from collections.abc import Sequence
+The original routes are those of the server as it is run. For the whole API, a clock stands beside the server, by which
+it goes in place of the machine's: so the steps are far apart, whatever a machine needs for them, and can go back.
+"""
+
+from collections.abc import Callable, Hashable
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
 import pytest
-from hypothesis import strategies as some
-from hypothesis.stateful import rule
 
 from tests import effort
-from tests.client import Body
-from tests.machine import EVENTS, GUESTS, OriginalMachine, Record, events, explore
-from tests.model import Answer
-from tests.reliability.crowd import told
+from tests.machine import KeyedMachine, OriginalMachine, Wish, explore
+from tests.reliability.api_driver import ApiDriver, OriginalDriver, set_clock
 from tests.server import Server
-from webapp.booking.ledger import Entry
-from webapp.booking.state import fold
 
-RESTARTS_CARRIED_OUT = 10  # one in ten, because each takes as long as hundreds of other steps
+RUNS = max(1, effort.MODEL_RUNS // 20)
 
-# It shows for ever what an event was like when it was looked at first.
+# What no server may do: it shows for ever what an event was like when it was looked at first.
 SHOWS_OLD_COUNTS = """
 from webapp.box_office import BoxOffice
 from webapp.cli import main
@@ -36,89 +35,92 @@ BoxOffice.counts = counts
 main(["serve"])
 """
 
+BY_THE_CLOCK = """
+import time
+from pathlib import Path
 
-class HttpDriver:
-    """A server process, and events of one run's own; a restart stops it and kills it in turn."""
+time.time_ns = lambda: int(Path("clock").read_text())
+"""
+SERVE = """
+from webapp.cli import main
 
-    def __init__(self, server: Server, run: int) -> None:
-        self._server = server
-        self._run = run
-        self._authorization = {"Authorization": f"Bearer {server.token()}"}
-        self._restarts = count(1)
+main(["serve"])
+"""
 
-    def open(self, event: str, tickets: int) -> Answer:
-        was_open = self.status(event) != "event_not_found"
-        answer = self._ask("open", "POST /initialize", {"eventId": self._named(event), "tickets": tickets})
-        return answer if answer != "open" else "as before" if was_open else "new"
+# What no server may do: it counts those who ask among those who asked before them.
+MISCOUNTS = """
+from webapp.enquiries import Enquiries
 
-    def book(self, event: str, guest: str) -> Answer:
-        return self._ask("book", "POST /book", {"eventId": self._named(event), "userId": guest})
+why = Enquiries.why
 
-    def cancel(self, event: str, guest: str) -> Answer:
-        return self._ask("cancel", "POST /cancel", {"eventId": self._named(event), "userId": guest})
+async def why_now(enquiries, order):
+    found = await why(enquiries, order)
+    return found._replace(asked_before=None if found.asked_before is None else found.asked_before + 1)
 
-    def status(self, event: str) -> Answer:
-        return self._ask("status", f"GET /status/{self._named(event)}")
+Enquiries.why = why_now
+"""
+# What no server may do: it tells another past than the one that its hashes seal.
+REWRITES_THE_PAST = """
+from webapp.web.api import documents
 
-    def ledger(self, event: str) -> Sequence[Record]:
-        return [Record(entry.kind, entry.order_id, entry.guest, entry.detail) for entry in self._entries(event)]
+entry = documents.entry
 
-    def verify(self) -> None:
-        """What is shown, the head of the chain included, is what the ledger folds to."""
-        for event in EVENTS:
-            if entries := self._entries(event):
-                counts = fold(self._named(event), entries).counts
-                status = self._server.ask(f"GET /status/{self._named(event)}")
-                assert status.headers["ETag"].strip('"') == f"{counts.head}-{counts.head_hash.hex()[:12]}"
+def another(found):
+    return entry(found) | ({"actor": "guest"} if found.kind == "cancelled" else {})
 
-    def restart(self) -> None:
-        number, is_for_another_time = divmod(next(self._restarts), RESTARTS_CARRIED_OUT)
-        if is_for_another_time:
-            return
-        if number % 2:
-            self._server.kill()
-        else:
-            assert self._server.stop() == 0
-        self._server.start()
-
-    def close(self) -> None:
-        """Leave the server to the next run."""
-
-    def _ask(self, verb: str, request: str, body: Body = None) -> Answer:
-        return told(verb, self._server.ask(request, body, self._authorization))
-
-    def _named(self, event: str) -> str:
-        return f"{event}-{self._run}"
-
-    def _entries(self, event: str) -> list[Entry]:
-        statement = """
-            SELECT seq, kind, at, actor, order_id, reason, detail, hash, user_id, salt
-              FROM ledger LEFT JOIN orders ON orders.id = order_id WHERE ledger.event_id = ? ORDER BY seq"""
-        return [Entry(*row) for row in self._server.query(statement, self._named(event))]
+documents.entry = another
+"""
 
 
-class CrowdedMachine(OriginalMachine):
-    """The same with whole crowds, without whom hardly anybody would ever wait, and hardly anybody be promoted."""
+class ApiMachine(KeyedMachine):
+    """The same, where a key is known at one address; who asks there is always the same."""
 
-    @rule(event=events, order=some.permutations(GUESTS))
-    def book_in_turn(self, event: str, order: list[str]) -> None:
-        for guest in order:
-            self.book(event, guest)
-
-    @rule(event=events, order=some.permutations(GUESTS))
-    def cancel_for_half_of_them(self, event: str, order: list[str]) -> None:
-        for guest in order[::2]:
-            self.cancel(event, guest)
+    def known_by(self, key: str, wish: Wish) -> Hashable:
+        match wish.verb:
+            case "create":
+                return key, wish.verb
+            case "book":
+                return key, wish.verb, wish.event
+        return key, wish.verb, wish.event, wish.subjects[0]
 
 
-def test_the_server_agrees_with_the_model(tmp_path: Path) -> None:
+def original_machines(server: Server) -> Callable[[], OriginalMachine]:
+    """Makes machines that use the original routes of a server."""
     runs = count(1)
+    return lambda: OriginalMachine(lambda: OriginalDriver(server, next(runs)))
+
+
+def api_machines(server: Server) -> Callable[[], ApiMachine]:
+    """Makes machines that use all of a server that goes by the clock."""
+    runs = count(1)
+    return lambda: ApiMachine(lambda: ApiDriver(server, next(runs)))
+
+
+def server_by_the_clock(folder: Path, changed: str = "") -> Server:
+    """A server that is not started yet, and perhaps does what no server may do."""
+    server = Server(folder, program=("-c", BY_THE_CLOCK + changed + SERVE))
+    set_clock(server, datetime(2030, 1, 1, tzinfo=UTC))
+    return server
+
+
+def test_the_original_routes_agree_with_the_model(tmp_path: Path) -> None:
     with Server(tmp_path) as server:
-        explore(lambda: CrowdedMachine(lambda: HttpDriver(server, next(runs))), max(1, effort.MODEL_RUNS // 5))
+        explore(original_machines(server), RUNS)
+        server.verify()
+
+
+def test_the_whole_api_agrees_with_the_model(tmp_path: Path) -> None:
+    with server_by_the_clock(tmp_path) as server:
+        explore(api_machines(server), RUNS)
         server.verify()
 
 
 def test_a_server_that_shows_old_counts_does_not_agree_with_the_model(tmp_path: Path) -> None:
-    runs = count(1)
     with Server(tmp_path, program=("-c", SHOWS_OLD_COUNTS)) as server, pytest.raises(AssertionError):
-        explore(lambda: CrowdedMachine(lambda: HttpDriver(server, next(runs))), effort.MODEL_RUNS, shrink=False)
+        explore(original_machines(server), effort.MODEL_RUNS, shrink=False)
+
+
+@pytest.mark.parametrize("changed", [MISCOUNTS, REWRITES_THE_PAST], ids=["miscounts", "rewrites the past"])
+def test_a_server_with_a_fault_does_not_agree_with_the_model(tmp_path: Path, changed: str) -> None:
+    with server_by_the_clock(tmp_path, changed) as server, pytest.raises(AssertionError):
+        explore(api_machines(server), effort.MODEL_RUNS, shrink=False)
