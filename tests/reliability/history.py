@@ -8,7 +8,7 @@ Source: M. Herlihy and J. Wing, "Linearizability: a correctness condition for co
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -20,21 +20,30 @@ NOTHING: Final = "nothing was changed"
 
 
 class Record(NamedTuple):
-    """An entry of a ledger, and the guest whom it concerns."""
+    """An entry of a ledger, and the guest and the order that it concerns."""
 
     seq: int
     kind: str
     guest: str | None
     detail: str | None
     hash: str
+    order: str | None = None
 
 
 @dataclass(eq=False, slots=True)
 class Call:
     """A question about an event, and what came of it: the model's answer, UNKNOWN, or NOTHING.
 
-    The subject is a guest, or a number of tickets. An answered `status` names the `head` of the ledger that it showed:
-    the number of its last entry, and the first 12 digits of its hash.
+    The subject is a guest, a number of tickets, or an order. What each is answered:
+
+    open: "open"; book: status, and whether the order is new; place: status, position, whether the order is new, and the
+    order; cancel, resize: who got a ticket; cancel_order: how many did; check_in, undo_check_in: "done"; status:
+    capacity, how many are booked, how many wait. All of them: the code of a refusal.
+
+    An answered `status` names the `head` of the ledger that it showed: the number of its last entry, and the first 12
+    digits of its hash. So does `resize`, of the ledger as it was left. A `receipt` names the first entry that was made
+    of it in the same way. All that was asked under one `key` is the same, and has the same `text` for an answer, given
+    again but once.
     """
 
     verb: str
@@ -44,6 +53,10 @@ class Call:
     answered: int = NEVER
     answer: Answer = UNKNOWN
     head: str = ""
+    receipt: str = ""
+    key: str = ""
+    text: bytes = b""
+    is_replay: bool = False
 
     def __str__(self) -> str:
         answered = "" if self.answered == NEVER else f" to {self.answered}"
@@ -58,7 +71,7 @@ def complaints(calls: Iterable[Call], ledgers: Mapping[str, Sequence[Record]]) -
     found = []
     for event in sorted(calls_at.keys() | ledgers.keys()):
         try:
-            _Walk(calls_at[event]).along(ledgers.get(event, ()))
+            _Walk(_once_each(calls_at[event])).along(ledgers.get(event, ()))
         except Inexplicable as problem:
             found.append(f"{event}: {problem}")
     return found
@@ -68,14 +81,50 @@ class Inexplicable(Exception):
     """What no order of the requests explains."""
 
 
+def _once_each(calls: Iterable[Call]) -> list[Call]:
+    """The calls, where those under one key that were carried out, or perhaps were, are one. Raises Inexplicable."""
+    under = defaultdict[str, list[Call]](list)
+    for call in calls:
+        under[call.key].append(call)
+    separate = under.pop("", [])
+    for key, sharing in under.items():
+        lost = [call for call in sharing if call.answer == UNKNOWN]
+        told = [call for call in sharing if call.text]
+        separate += [call for call in sharing if call not in lost and call not in told]
+        if told or lost:
+            separate.append(_as_one(key, told, lost))
+    return separate
+
+
+def _as_one(key: str, told: Sequence[Call], lost: Sequence[Call]) -> Call:
+    """What was asked again and again: it happened between the first question and the first answer, if at all."""
+    if len({(call.text, repr(call.answer)) for call in told}) > 1:
+        raise Inexplicable(f"{key} has had two answers")
+    first = [call for call in told if not call.is_replay]
+    if len(first) > 1:
+        raise Inexplicable(f"{key} has had two effects")
+    if told and not first and not lost:
+        raise Inexplicable(f"{key} is answered again, and never was before")
+    asked = min(call.asked for call in [*told, *lost])
+    return replace(min([*told, *lost], key=lambda call: call.answered), asked=asked)
+
+
 class Deed(NamedTuple):
-    """What somebody's request did, as a ledger tells it: its first entry, and the request with its answer."""
+    """What somebody's request did, as a ledger tells it: its first entry, and the request with its answer.
+
+    Verb, subject and answer are those of one who may have asked for it; others may have, in other words.
+    """
 
     entry: Record
     verb: str
     subject: str | int
     answer: Answer
     head: str  # of the ledger, afterwards
+
+    @property
+    def receipt(self) -> str:
+        """The first entry, as it is named to who asked for it."""
+        return f"{self.entry.seq}-{self.entry.hash[:12]}"
 
     def __str__(self) -> str:
         return f"entry {self.entry.seq} ({self.verb} {self.subject} = {self.answer})"
@@ -85,13 +134,15 @@ class _Walk:
     """Goes along one ledger, and gives every call a place in it as soon as it can have one.
 
     A call can have a place if it was asked before anything was answered that is still without one. Of several calls
-    that may have caused an entry, the one that was answered first is taken. Neither loses a solution: where a later
-    place, or another cause, leads to one, the calls in question can change places in it.
+    that may have caused an entry, the one is taken whose answer fits no other entry, or else the one that was answered
+    first. Neither loses a solution: where a later place, or another cause, leads to one, the calls in question can
+    change places in it.
     """
 
     def __init__(self, calls: Iterable[Call]) -> None:
         calls = [call for call in calls if call.answer != NOTHING]
         self._model = Model()
+        self._orders: list[str] = []  # as the model counts them
         self._head = ""
         self._to_be_asked = sorted(calls, key=lambda call: call.asked, reverse=True)
         self._to_be_answered = sorted(calls, key=lambda call: call.answered, reverse=True)
@@ -103,7 +154,7 @@ class _Walk:
         for deed in _deeds(ledger):
             self._place_what_is_true()
             self._place_the_cause_of(deed)
-            if self._does(deed.verb, deed.subject) != deed.answer:
+            if self._does(deed) != deed.answer:
                 raise Inexplicable(f"{deed} is against the rules")
             self._head = deed.head
         self._place_what_is_true()
@@ -121,12 +172,13 @@ class _Walk:
                 self._place(call)
 
     def _place_the_cause_of(self, deed: Deed) -> None:
-        causes = [call for call in self._under_way if _may_cause(call, deed)]
+        told = self._told(deed)
+        causes = [call for call in self._under_way if _may_cause(call, deed, told)]
         if not causes:
             first = self._first_without_place()
-            too_late = any(_may_cause(call, deed) for call in self._to_be_asked)
+            too_late = any(_may_cause(call, deed, told) for call in self._to_be_asked)
             raise Inexplicable(f"{deed} comes before this: {first}" if too_late else f"nobody asked for {deed}")
-        self._place(min(causes, key=lambda call: call.answered))
+        self._place(min(causes, key=lambda call: (not _names_its_entry(call), call.answered)))
 
     def _ask(self) -> None:
         first = self._first_without_place()
@@ -144,25 +196,83 @@ class _Walk:
         return self._to_be_answered[-1] if self._to_be_answered else None
 
     def _is_true(self, call: Call) -> bool:
-        model, guest = self._model, str(call.subject)
+        model = self._model
+        if call.answer == "event_not_found" or call.verb == "open":
+            return self._is_there(call)
+        if model.capacity is None:
+            return False
         match call.verb, call.answer:
-            case _, "event_not_found":
-                return model.capacity is None
-            case "open", "open":
-                return model.capacity == call.subject
-            case "open", "event_exists":
-                return model.capacity not in {None, call.subject}
             case "book", (status, False):
-                return guest in (model.booked if status == "booked" else model.waiting)
-            case "cancel", "order_not_found":
-                return model.capacity is not None and guest not in model.booked and guest not in model.waiting
+                return str(call.subject) in (model.booked if status == "booked" else model.waiting)
+            case "place", (status, position, False, order):
+                return model.place(str(call.subject)) == (status, position) and self._live(call) == order
             case "status", _:
                 return call.head == self._head and call.answer == model.status()
+            case "resize", []:
+                return call.head == self._head and call.subject == model.capacity
+            case "resize", "capacity_below_booked":
+                return int(call.subject) < len(model.booked)
+            case (("cancel" | "cancel_order" | "check_in" | "undo_check_in"), _):
+                return call.answer == self._refusal(call)
         return False
 
-    def _does(self, verb: str, subject: str | int) -> Answer:
-        answer: Answer = getattr(self._model, verb)(subject)
-        return "open" if answer == "new" else answer
+    def _is_there(self, call: Call) -> bool:
+        """Whether the answer to something that has to do with there being an event is true."""
+        if call.answer == "event_not_found":
+            return self._model.capacity is None
+        if call.answer == "event_exists":
+            return self._model.capacity not in {None, call.subject}
+        return call.answer == "open" and self._model.capacity == call.subject
+
+    def _refusal(self, call: Call) -> str | None:
+        """Why nothing can be done about an order now; None where it can."""
+        order_id = self._live(call) if call.verb == "cancel" else str(call.subject)
+        if order_id not in self._orders:
+            return "order_not_found"
+        order = self._model.orders[self._orders.index(order_id)]
+        if order.is_cancelled:
+            return "order_cancelled"
+        if call.verb == "undo_check_in":
+            return "not_checked_in" if order.arrival is None else None
+        if order.arrival is not None:
+            return "already_checked_in"
+        return "not_booked" if call.verb == "check_in" and order.guest in self._model.waiting else None
+
+    def _live(self, call: Call) -> str:
+        """The live order of the guest whom a call is about; empty where he has none."""
+        orders = zip(self._orders, self._model.orders, strict=True)
+        return next((name for name, order in orders if order.guest == call.subject and not order.is_cancelled), "")
+
+    def _does(self, deed: Deed) -> Answer:
+        """Have the model do it; returns what it answers."""
+        answer: Answer
+        match deed.verb:
+            case "check_in" | "undo_check_in" if deed.subject not in self._orders:
+                return "order_not_found"
+            case "check_in":
+                answer = self._model.check_in(self._orders.index(str(deed.subject)), deed.entry.detail)
+            case "undo_check_in":
+                answer = self._model.undo_check_in(self._orders.index(str(deed.subject)))
+            case _:
+                answer = getattr(self._model, deed.verb)(deed.subject)
+        if deed.verb == "book":
+            name = deed.entry.order or f"that of entry {deed.entry.seq}"
+            self._orders += [name] * (len(self._model.orders) - len(self._orders))
+            return answer
+        return "open" if answer == "new" else "done" if isinstance(answer, tuple) else answer
+
+    def _told(self, deed: Deed) -> dict[tuple[str, str | int], Answer]:
+        """Who may have asked for it, and would have been told what, before it is done."""
+        told = {(deed.verb, deed.subject): deed.answer}
+        order = deed.entry.order or ""
+        match deed.answer:
+            case "booked", True:
+                told["place", deed.subject] = ("booked", None, True, order)
+            case "waiting", True:
+                told["place", deed.subject] = ("waiting", len(self._model.waiting) + 1, True, order)
+            case [*promoted] if deed.verb == "cancel":
+                told["cancel_order", order] = ("cancelled", len(promoted))
+        return told
 
 
 def _deeds(ledger: Sequence[Record]) -> Iterator[Deed]:
@@ -174,15 +284,31 @@ def _deeds(ledger: Sequence[Record]) -> Iterator[Deed]:
         match cause.kind, promoted:
             case "opened", []:
                 yield Deed(cause, "open", int(cause.detail or ""), "open", head)
+            case "resized", _:
+                yield Deed(cause, "resize", int(cause.detail or ""), promoted, head)
             case "booked", []:
                 yield Deed(cause, "book", str(cause.guest), ("booked", True), head)
             case "joined", []:
                 yield Deed(cause, "book", str(cause.guest), ("waiting", True), head)
             case "cancelled", _:
                 yield Deed(cause, "cancel", str(cause.guest), promoted, head)
+            case "checked_in", []:
+                yield Deed(cause, "check_in", str(cause.order), "done", head)
+            case "check_in_undone", []:
+                yield Deed(cause, "undo_check_in", str(cause.order), "done", head)
             case _:
                 raise Inexplicable(f"entry {last.seq} ({last.kind} {last.guest}) has no cause")
 
 
-def _may_cause(call: Call, deed: Deed) -> bool:
-    return (call.verb, call.subject) == (deed.verb, deed.subject) and call.answer in (UNKNOWN, deed.answer)
+def _may_cause(call: Call, deed: Deed, told: Mapping[tuple[str, str | int], Answer]) -> bool:
+    if (call.verb, call.subject) not in told:
+        return False
+    if call.answer == UNKNOWN:
+        return True
+    is_named = call.receipt in ("", deed.receipt) and (call.verb != "resize" or call.head == deed.head)
+    return is_named and call.answer == told[call.verb, call.subject]
+
+
+def _names_its_entry(call: Call) -> bool:
+    """Whether the answer fits one entry alone."""
+    return call.answer != UNKNOWN and bool(call.receipt or call.head)

@@ -5,20 +5,23 @@ import hashlib
 import json
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from tests import effort
-from tests.client import Connection
+from tests.client import Body, Connection, Headers
 from tests.reliability.crowd import Crowd, ledger, wishes
 from tests.reliability.history import Record, complaints
 from tests.server import Server
+from tests.web.api import V1
 
 CLIENTS = 16
 EVENTS = ("gig", "talk")
 GUESTS = tuple(f"guest-{number}" for number in range(40))
 TICKETS = 12
 MOMENTS = 6
+RETRIES = 30
 
 # What no server may do: it answers as soon as the answer before is on disk.
 ONE_BATCH_BEHIND = """
@@ -37,6 +40,27 @@ SqliteStore.append = append_the_one_before
 main(["serve"])
 """
 
+# What no server may do: it keeps the answers under a key where a kill takes them away.
+FORGETS_ANSWERS = """
+from webapp.cli import main
+from webapp.storage.sqlite import SqliteStore
+
+append = SqliteStore.append
+answers = {}
+
+async def append_without_answers(store, batch):
+    answers.update({kept.key: kept for addition in batch for kept in addition.kept})
+    if remaining := [addition._replace(kept=()) for addition in batch if addition.entries]:
+        await append(store, remaining)
+
+async def kept(store, keys, since):
+    return [answers[key] for key in keys if key in answers]
+
+SqliteStore.append = append_without_answers
+SqliteStore.kept = kept
+main(["serve"])
+"""
+
 
 class Load:
     """A crowd before a server that is killed under it, round by round, on one database."""
@@ -50,8 +74,14 @@ class Load:
     def ask_until_killed(self) -> None:
         """Ask, and kill the server behind one of the first 400 answers, while others are under way."""
         self._answers_left = self._chance.randint(1, 400)
-        asyncio.run(self._crowd.ask(self._server, wishes(self._chance, EVENTS, GUESTS, TICKETS), CLIENTS))
+        asyncio.run(
+            self._crowd.ask(self._server, wishes(self._chance, EVENTS, GUESTS, TICKETS, self._crowd.orders), CLIENTS)
+        )
         self._server.kill()
+
+    def ask_again(self) -> None:
+        """Ask once more for what was last asked for under a key, whether or not it was answered before the kill."""
+        asyncio.run(self._crowd.ask_again(self._server, RETRIES))
 
     def complaints(self) -> list[str]:
         """What is wrong with all rounds together."""
@@ -107,6 +137,7 @@ def test_what_was_answered_survives_kill_after_kill(tmp_path: Path) -> None:
             after = ledgers(server)
             assert {event: after[event][: len(past)] for event, past in before.items()} == before
             before = after
+            load.ask_again()
         found = load.complaints()
         assert not found, f"{found}; something like it may come again with FIRST_SEED={effort.FIRST_SEED}"
 
@@ -120,6 +151,18 @@ def test_a_server_that_answers_before_it_has_written_is_found_out(tmp_path: Path
             if load.complaints():
                 return
     raise AssertionError("nothing was found missing")
+
+
+def test_a_server_that_forgets_its_answers_when_it_is_killed_is_found_out(tmp_path: Path) -> None:
+    with Server(tmp_path, program=("-c", FORGETS_ANSWERS)) as server:
+        load = Load(server, effort.FIRST_SEED)
+        for _ in range(10):  # a round finds nothing if it ends before anybody had a place under a key
+            load.ask_until_killed()
+            server.start()
+            load.ask_again()
+            if any("has had two answers" in complaint for complaint in load.complaints()):
+                return
+    raise AssertionError("nothing was found forgotten")
 
 
 def test_a_kill_changes_neither_counts_nor_waiting_order_nor_chain(tmp_path: Path) -> None:
@@ -172,23 +215,33 @@ def test_an_order_whose_answer_the_kill_swallowed_stands_once_or_not_at_all(tmp_
     with Server(tmp_path) as server:
         book_some(server)
         for number in range(MOMENTS):
-            guest = f"late-{number}"
-            asyncio.run(send_and_kill(server, {"eventId": "gig", "userId": guest}))
+            late, careful = f"late-{number}", f"careful-{number}"
+            under_a_key = (f"POST {V1}/events/gig/orders", {"userId": careful}, {"Idempotency-Key": f"key-{number}"})
+            asyncio.run(send_and_kill(server, ("POST /book", {"eventId": "gig", "userId": late}), under_a_key))
             server.start()
-            entries = [entry for entry in ledger(server, "gig") if entry.guest == guest]
-            again = server.ask("POST /book", {"eventId": "gig", "userId": guest}).json
-            assert len(entries) <= 1
-            assert ("message" in again) == bool(entries)
+            entries = Counter(entry.guest for entry in ledger(server, "gig"))
+            again = server.ask("POST /book", {"eventId": "gig", "userId": late}).json
+            assert ("message" in again) == bool(entries[late])
+            first, second = [server.ask(*under_a_key) for _ in range(2)]
+            assert (first.status, first.body) == (second.status, second.body) == (201, first.body)
+            assert (first.headers["Idempotent-Replayed"] is not None) == bool(entries[careful])
+            assert Counter(entry.guest for entry in ledger(server, "gig")) == entries | {late: 1, careful: 1}
         server.verify()
 
 
-async def send_and_kill(server: Server, body: dict[str, object]) -> None:
+Request = tuple[str, Body] | tuple[str, Body, Headers]
+
+
+async def send_and_kill(server: Server, *requests: Request) -> None:
     """Kill the server right after it has been asked, before it can be heard."""
-    connection = await Connection.open(server.port)
-    connection.send("POST /book", body)
-    await connection.writer.drain()
+    connections = [await Connection.open(server.port) for _ in requests]
+    for connection, request in zip(connections, requests, strict=True):
+        connection.send(*request)
+    for connection in connections:
+        await connection.writer.drain()
     await asyncio.to_thread(server.kill)
-    await connection.close()
+    for connection in connections:
+        await connection.close()
 
 
 def duration_s(act: Callable[[], object]) -> float:

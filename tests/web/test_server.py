@@ -1,6 +1,7 @@
 """The server process: how it starts, refuses to start, ends, and what it says meanwhile."""
 
 import asyncio
+import itertools
 import random
 import re
 import resource
@@ -208,8 +209,9 @@ def test_clients_who_never_finish_do_not_keep_the_server_from_ending(server: Ser
 def test_who_is_answered_while_the_server_ends_has_what_was_answered(server: Server) -> None:
     chance = random.Random(effort.FIRST_SEED)
     crowd = Crowd(chance, server.token())
-    crowd.heard = lambda: server.process.terminate() if len(crowd.calls) == 200 else None
-    asyncio.run(crowd.ask(server, wishes(chance, ["talk"], ["bob", "cleo", "dan"], tickets=1), CLIENTS))
+    answers = itertools.count(1)
+    crowd.heard = lambda: server.process.terminate() if next(answers) == 200 else None
+    asyncio.run(crowd.ask(server, wishes(chance, ["talk"], ["bob", "cleo", "dan"], 1, crowd.orders), CLIENTS))
     assert server.wait() == 0
     assert complaints(crowd.calls, {"talk": ledger(server, "talk")}) == []
     server.verify()
