@@ -16,7 +16,7 @@ from tests.machine import KeyedMachine, OriginalMachine, Wish, explore
 from tests.reliability.api_driver import ApiDriver, OriginalDriver, set_clock
 from tests.server import Server
 
-RUNS = max(1, effort.MODEL_RUNS // 20)
+RUNS = max(1, effort.MODEL_RUNS // 10)
 
 # What no server may do: it shows for ever what an event was like when it was looked at first.
 SHOWS_OLD_COUNTS = """
