@@ -151,7 +151,7 @@ class OriginalDriver:
         return [entry for entry in news if entry["kind"] != "deleted"]
 
     def _entries(self, event: str, after: int) -> list[dict[str, Any]] | None:
-        return self._listed(f"{V1}/events/{self._named(event)}/ledger?after={after}&limit=1000")
+        return self._listed(f"{V1}/events/{self._named(event)}/ledger?after={after}&limit=100")
 
     def _listed(self, target: str, headers: Mapping[str, str] | None = None) -> list[dict[str, Any]] | None:
         """All pages of an event's list; None where there is no event."""

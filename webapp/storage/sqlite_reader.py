@@ -225,5 +225,6 @@ _ORDERS_AGAINST_THE_LEDGER: Final = """
         OR erased_at IS NOT (
              SELECT max(own.at) FROM ledger AS own
               WHERE own.order_id = orders.id AND own.kind NOT IN ('booked', 'joined') AND own.kind = 'erased')
-        OR (erased_at IS NOT NULL AND (user_id <> char(127) || orders.id OR coalesce(name, email, cancel_reason) IS NOT NULL))
+        OR (erased_at IS NOT NULL AND user_id <> char(127) || orders.id)
+        OR (erased_at IS NOT NULL AND coalesce(name, email, cancel_reason) IS NOT NULL)
      LIMIT 20"""
