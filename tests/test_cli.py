@@ -453,6 +453,14 @@ DAMAGE = {
         "UPDATE orders SET name = 'Ines', erased_at = NULL WHERE erased_at IS NOT NULL",
         "event 'fair'",
     ),
+    "an erased order has a name, and says that it is erased": (
+        "UPDATE orders SET name = 'Ines' WHERE erased_at IS NOT NULL",
+        "event 'fair'",
+    ),
+    "an order that stands has a reason for its end": (
+        "UPDATE orders SET cancel_reason = 'is ill' WHERE user_id = 'jo'",
+        "event 'fair'",
+    ),
 }
 """What is done to the database, and what `verify` says of it."""
 

@@ -415,3 +415,19 @@ async def test_nothing_is_served_from_a_damaged_database(
         await box_office.start()
     assert (damaged.value.event_id, damaged.value.seq) == ("gig", entry)
     await box_office.stop()
+
+
+async def test_an_event_that_was_hidden_since_a_list_was_read_is_not_on_it(
+    store: SqliteStore, box_office: BoxOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await box_office.create_event("gig", 1, Details(title="Gig"))
+    read_before = await store.events(10)
+    await box_office.revise("gig", details=Details(title="Gig", hidden=True))
+
+    async def as_it_was(*_: object) -> object:
+        return read_before
+
+    monkeypatch.setattr(store, "events", as_it_was)
+    assert [event.title for event in read_before.events] == ["Gig"]
+    assert (await box_office.events(10)).events == []
+    assert [event.title for event in (await box_office.events(10, None, "organiser")).events] == ["Gig"]

@@ -112,6 +112,17 @@ async def test_who_is_erased_between_two_looks_stands_where_he_stood(ask: Ask) -
     assert (await enquiries.why(await enquiries.order(cleo))).asked_before == 0
 
 
+async def test_who_is_erased_while_a_roster_is_read_stands_on_it_where_he_stood(ask: Ask) -> None:
+    life = Life()
+    life.open(1)
+    _, cleo = [life.book(guest) for guest in ("Bob", "Cleo")]
+    enquiries = await ask(life)
+    before = [await enquiries.order(cleo)]
+    await enquiries._box_office.erase("gig", "Cleo", (cleo,))
+    (standing,) = await enquiries._standings("gig", before)
+    assert (standing.order.guest, standing.order.status, standing.position) == (pseudonym(cleo), "waiting", 1)
+
+
 async def test_a_new_order_of_the_same_guest_is_not_mistaken_for_his_old_one(ask: Ask) -> None:
     life = Life()
     life.open(0)

@@ -310,3 +310,21 @@ async def test_cancelling_and_letting_in_happen_once(box_office: BoxOffice) -> N
     await answered_before(wishes[1]())
     await answered_before(wishes[0]())
     assert (await box_office.counts("gig"))[1:5] == (1, 0, 0, 5)
+
+
+async def test_a_past_that_cannot_be_read_is_looked_for_once_by_all_who_wait(
+    store: SqliteStore, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box_office = await start(BoxOffice(store))
+    await box_office.open_event("gig", tickets=9)
+    looks: list[int] = []
+
+    async def fail(keys: Sequence[bytes], since: int) -> Any:
+        looks.append(len(keys))
+        raise StoreUnreadable("not now")
+
+    monkeypatch.setattr(store, "kept", fail)
+    told = await outcomes([box_office.book("gig", f"guest-{n}", once=once(f"key {n}")) for n in range(9)])
+    assert [getattr(problem, "code", None) for problem in told] == ["storage_unavailable"] * 9
+    assert looks == [9]
+    assert (await box_office.counts("gig")).booked == 0

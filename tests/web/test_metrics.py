@@ -226,6 +226,22 @@ async def test_who_leaves_before_his_answer_is_counted_as_such() -> None:
     assert scrape.series(REQUESTS) == {("GET", UNMATCHED, "0"): 1}
 
 
+@pytest.mark.parametrize(("wrong", "complaints"), [("the handler is closed", 0), ("sent twice", 1)])
+async def test_who_breaks_off_is_no_error_in_the_log(
+    caplog: pytest.LogCaptureFixture, wrong: str, complaints: int
+) -> None:
+    async def app(scope: object, receive: object, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def send_into_nothing(message: Message) -> None:
+        raise RuntimeError(f"unable to perform operation on <TCPTransport closed=True>; {wrong}")
+
+    metrics = Metrics()
+    scope = {"type": "http", "method": "GET", "scheme": "http", "http_version": "1.1", "headers": [(b"host", b"x")]}
+    await Guard(app, Log(), metrics)(scope, None, send_into_nothing)
+    assert len([record for record in caplog.records if record.levelname == "ERROR"]) == complaints
+
+
 async def send_to_nobody(message: Message) -> None:
     raise AssertionError("there is nothing to send")
 

@@ -134,6 +134,15 @@ async def test_an_order_without_a_person_says_so_and_stays_what_it_is(browser: B
     assert "Your ticket" in await words(await browser.get(path(cleos)))
 
 
+async def test_who_cancels_on_his_page_does_so_as_a_guest(
+    browser: Browser, office: BoxOffice, store: SqliteStore
+) -> None:
+    (bobs,) = await booked(office, "Bob")
+    await browser.post(f"{path(bobs)}/cancellation")
+    (cancelled,) = [entry async for entries in store.entries("gig") for entry in entries if entry.kind == "cancelled"]
+    assert cancelled.actor == "guest"
+
+
 async def test_an_organisers_words_are_never_markup(browser: Browser, office: BoxOffice) -> None:
     await office.revise("gig", details=Details(title=HOSTILE, venue=HOSTILE))
     (order_id,) = await booked(office, HOSTILE)
