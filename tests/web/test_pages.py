@@ -292,6 +292,18 @@ async def test_a_cancelled_order_is_said_to_be_gone_and_can_be_made_again(
     assert "You’re in" in await words(await browser.get(GIG))
 
 
+async def test_somebody_elses_order_of_the_same_name_is_not_shown_as_ones_own(
+    browser: Browser, box_office: BoxOffice
+) -> None:
+    await box_office.open_event("gig", tickets=1)
+    await browser.post(f"{GIG}/orders", form={"userId": "Cleo"})
+    await box_office.cancel("gig", "Cleo", "organiser")
+    other = await box_office.book("gig", "Cleo")
+    page = await browser.get(GIG)
+    assert "You have no place here any more" in await words(page)
+    assert other.order_id not in await page.get_data(as_text=True)
+
+
 async def test_sending_the_form_twice_does_no_harm(browser: Browser, box_office: BoxOffice) -> None:
     await box_office.open_event("gig", tickets=2)
     for _ in range(2):
