@@ -76,7 +76,7 @@ TOP_LEVEL = {
 
 
 def part(path: str) -> str:
-    """The part of the house a file of webapp belongs to: `web` for `webapp/web/guest.py`."""
+    """The part of the house a file of webapp belongs to: `web` for `webapp/web/live.py`."""
     return PurePosixPath(path).parts[1].removesuffix(".py")
 
 
@@ -265,8 +265,8 @@ DESCRIBED = '"""A module."""\n'
         (imports_run_downwards, "webapp/box_office.py", "from .web.live import publish"),
         (imports_run_downwards, "webapp/box_office.py", "from webapp.storage import sqlite"),
         (imports_run_downwards, "webapp/storage/sqlite.py", "from webapp.box_office import BoxOffice"),
-        (imports_run_downwards, "webapp/web/guest.py", "def page():\n    from webapp import storage"),
-        (imports_run_downwards, "webapp/web/guest.py", "from webapp.app import create_app"),
+        (imports_run_downwards, "webapp/web/live.py", "def page():\n    from webapp import storage"),
+        (imports_run_downwards, "webapp/web/live.py", "from webapp.app import create_app"),
         (imports_run_downwards, "webapp/settings.py", "import webapp.web"),
         (imports_run_downwards, "webapp/newcomer.py", ""),
         (the_rules_are_pure, "webapp/booking/ledger.py", "import asyncio"),
@@ -275,7 +275,7 @@ DESCRIBED = '"""A module."""\n'
         (the_rules_are_pure, "webapp/booking/ledger.py", "import jinja2"),
         (the_rules_are_pure, "webapp/booking/ledger.py", "open('ledger')"),
         (the_rules_are_pure, "webapp/booking/ledger.py", "async def book(): ..."),
-        (sql_stays_in_storage, "webapp/web/guest.py", "import sqlite3"),
+        (sql_stays_in_storage, "webapp/web/live.py", "import sqlite3"),
         (sql_stays_in_storage, "webapp/cli.py", "from aiosqlite import connect"),
         (sql_stays_in_storage, "webapp/cli.py", "run('PRAGMA integrity_check')"),
         (sql_stays_in_storage, "webapp/box_office.py", "run(f'SELECT {columns} FROM events')"),
@@ -310,8 +310,12 @@ def test_a_violation_is_caught(rule: Rule, path: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("rule", "path", "text"),
     [
-        (imports_run_downwards, "webapp/web/guest.py", "from webapp import __version__, box_office"),
-        (imports_run_downwards, "webapp/web/guest.py", "from . import live\nfrom ..booking.state import EventState"),
+        (imports_run_downwards, "webapp/web/live.py", "from webapp import __version__, box_office"),
+        (
+            imports_run_downwards,
+            "webapp/web/live.py",
+            "from . import dates\nfrom ..booking.state import EventState",
+        ),
         (imports_run_downwards, "webapp/cli.py", "from webapp.storage.sqlite import SqliteStore"),
         (the_rules_are_pure, "webapp/booking/state.py", "import hashlib\nfrom webapp.booking import ledger"),
         (sql_stays_in_storage, "webapp/storage/sqlite.py", "import sqlite3\nrun('SELECT 1')"),

@@ -21,18 +21,17 @@ from webapp.settings import Settings
 from webapp.storage.lock import DatabaseLock
 from webapp.storage.migrator import load_migrations, migrate
 from webapp.storage.sqlite import SqliteStore
-from webapp.web import guard, problems
-from webapp.web.api import fronts
+from webapp.web import api, guard, organiser, problems
 from webapp.web.assets import assets
 from webapp.web.auth import Gatekeeper
 from webapp.web.connection import Connection
 from webapp.web.contract import contract
-from webapp.web.guest import guest
+from webapp.web.event_list import event_list
+from webapp.web.event_page import event_page
 from webapp.web.health import health
 from webapp.web.live import live
 from webapp.web.metrics import metrics as metrics_front
 from webapp.web.order_page import order_page
-from webapp.web.organiser import organiser
 from webapp.web.parsing import BODY_BYTES_MAX
 from webapp.web.parts import NAME, Parts
 from webapp.web.reference import reference
@@ -102,7 +101,8 @@ def create_app(parts: Parts, requests: Log) -> Quart:
     app.asgi_http_class = Connection
     app.url_map.merge_slashes = False  # an event's id may hold two slashes in a row
     app.extensions[NAME] = parts
-    for front in (assets, contract, health, guest, order_page, organiser, live, metrics_front, *fronts, reference):
+    pages = (event_list, event_page, order_page, live, *organiser.fronts)
+    for front in (assets, contract, health, *pages, metrics_front, *api.fronts, reference):
         app.register_blueprint(front)
     app.before_request(guard.look_before_routing)
     problems.register(app)

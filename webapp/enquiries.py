@@ -77,6 +77,10 @@ class Enquiries:
             raise Refusal("order_not_found", "There is no such order")
         return found
 
+    async def orders_beginning(self, prefix: str) -> list[OrderRow]:
+        """The orders whose ids begin with some hexadecimal digits, at most 1,000. Raises Unavailable."""
+        return await _read(self._archive.orders_beginning(prefix))
+
     async def standing(self, order: OrderRow) -> Standing:
         """How an order stands now. Raises Refusal `order_not_found`, Unavailable."""
         return (await self._standings(order.event_id, [await self.order(order.id)]))[0]

@@ -13,7 +13,7 @@ from webapp.booking.details import Details
 from webapp.box_office import BoxOffice
 from webapp.desk import Unavailable
 from webapp.storage.sqlite import SqliteStore
-from webapp.web.guest import EVENTS_PER_PAGE
+from webapp.web.event_list import EVENTS_PER_PAGE
 
 GIG = "/ui/events/gig"
 ORGANISE_GIG = "/ui/organise/events/gig"

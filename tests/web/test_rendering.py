@@ -17,7 +17,7 @@ from webapp.paths import STATIC, TEMPLATES
 from webapp.web import rendering
 from webapp.web.assets import asset
 from webapp.web.event_view import EventView
-from webapp.web.guest import Standing
+from webapp.web.standings import Standing
 
 PAGES = sorted(path.relative_to(TEMPLATES).as_posix() for path in TEMPLATES.rglob("*.html"))
 
@@ -32,7 +32,7 @@ def event(
     promotes: bool = True,
 ) -> EventView:
     counts = Counts(event_id, capacity, booked, waiting, booked + waiting + 1, bytes(32))
-    return EventView(counts, details, booking, promotes, 2026)
+    return EventView(counts, details, booking, promotes, False, 2026)
 
 
 def block(template: str, name: str, **values: object) -> str:

@@ -108,6 +108,14 @@ class SqliteReader:
         rows = await self._all(statement, (order_id,))
         return OrderRow._make(rows[0]) if rows else None
 
+    async def orders_beginning(self, prefix: str) -> list[OrderRow]:
+        """The orders whose ids begin with some hexadecimal digits, by id, at most 1,000. Raises StoreUnreadable."""
+        statement = """
+            SELECT id, event_id, user_id, name, email, status, placed_at, placed_entry, cancel_reason, checked_in_at,
+                   gate, erased_at
+              FROM orders WHERE id >= ? AND id < ? || 'g' ORDER BY id LIMIT ?"""
+        return [OrderRow._make(row) for row in await self._all(statement, (prefix, prefix, ROWS_PER_CHUNK))]
+
     async def orders(self, event_id: str, after: int) -> tuple[list[OrderRow], int | None]:
         """Some orders of an event placed behind entry `after`, in that order, and the entry to go on behind.
 

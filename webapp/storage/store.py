@@ -119,6 +119,12 @@ class Archive(Reader, Protocol):
         Raises StoreUnreadable.
         """
 
+    async def orders_beginning(self, prefix: str) -> list[OrderRow]:
+        """The orders whose ids begin with some hexadecimal digits, by id, at most 1,000.
+
+        Raises StoreUnreadable.
+        """
+
     async def orders(self, event_id: str, after: int) -> tuple[list[OrderRow], int | None]:
         """Some orders of an event placed behind entry `after`, in that order, and the entry to go on behind.
 

@@ -17,6 +17,7 @@ from webapp.web.limiter import BoundedTable, Clock, Limiter, TooManyAttempts, ne
 from webapp.web.order_keys import OrderKeys
 from webapp.web.passwords import Credentials, PasswordFile
 from webapp.web.secrets import Secrets
+from webapp.web.ticket_codes import TicketCodes
 from webapp.web.tokens import Tokens
 
 HASHING_THREADS: Final = 2
@@ -64,9 +65,10 @@ WRONG_TOKEN: Final = Nobody(
 class Gatekeeper:
     """Verifies passwords and tokens: slowly for who guesses, quickly for who is known, and never locks anybody out.
 
-    Next to its own judgement it has the `tokens`, the `sessions`, the guests' `memories` and their `order_keys`.
-    `credentials` gives those of the moment; `clock` gives seconds since 1970, UTC, and `timer` seconds that never run
-    backwards. With `open_to_all`, everybody is the organiser. Used from one event loop; `close` it at the end.
+    Next to its own judgement it has the `tokens`, the `sessions`, the guests' `memories`, their `order_keys` and their
+    `ticket_codes`. `credentials` gives those of the moment; `clock` gives seconds since 1970, UTC, and `timer` seconds
+    that never run backwards. With `open_to_all`, everybody is the organiser. Used from one event loop; `close` it at
+    the end.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Gatekeeper:
         self.sessions = Sessions(secrets.session, credentials, clock=clock)
         self.memories = GuestMemories(secrets.guest_cookie, clock=clock)
         self.order_keys = OrderKeys(secrets.manage_link)
+        self.ticket_codes = TicketCodes(secrets.ticket_code)
         self.open_to_all = open_to_all
         self._credentials = credentials
         self._cache_key = secrets.basic_cache

@@ -14,6 +14,7 @@ class EventView(NamedTuple):
     details: Details
     booking: Booking
     promotes: bool  # whether who waits may still get a ticket
+    is_past: bool
     year: int  # the present one, which dates do not name
 
     @property
@@ -57,5 +58,7 @@ def view(event: Event, now: int) -> EventView:
     """The event at a moment, in microseconds since 1970, UTC."""
     counts, details = event
     promotes = details.schedule.promotes(now) and not counts.has_lapsed
+    over_at = details.starts_at if details.ends_at is None else details.ends_at
+    is_past = over_at is not None and over_at <= now
     year = dates.local(now, details.time_zone).year
-    return EventView(counts, details, details.schedule.booking(now), promotes, year)
+    return EventView(counts, details, details.schedule.booking(now), promotes, is_past, year)

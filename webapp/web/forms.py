@@ -12,10 +12,14 @@ BLANK: Final = {
     "userId": "Please enter a name.",
     "eventId": "Please give the event a name.",
     "tickets": "Please say how many tickets there are.",
+    "name": "Please enter a name.",
+    "email": "Please enter an e-mail address.",
 }
 WRONG: Final = {
     "userId": UNUSABLE,
     "eventId": f"{UNUSABLE} A name cannot begin with a slash.",
+    "name": "Please use at most 200 characters, all of them visible.",
+    "email": "Please enter an address such as cleo@example.org.",
     "tickets": f"Please enter a whole number from 0 to {TICKETS_MAX:,}.",
 }
 

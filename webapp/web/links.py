@@ -1,8 +1,10 @@
-"""Addresses that lead here from elsewhere: whole ones for mails and other sites, and the paths of the JSON API."""
+"""Addresses that lead here from elsewhere: whole ones for mails and other sites, the paths of the JSON API, and
+back from a path to an event."""
 
 from quart import request
 
-from webapp.web.parsing import slug
+from webapp.booking.answers import Refusal
+from webapp.web.parsing import event_id_from_slug, slug
 from webapp.web.parts import parts
 from webapp.web.rendering import event_path, order_path
 
@@ -30,3 +32,11 @@ def order_resource(order_id: str) -> str:
 def origin() -> str:
     """Where people reach this server: PUBLIC_URL, or what the request says."""
     return parts().settings.public_url or f"{request.scheme}://{request.host}"
+
+
+def event_named(event_slug: str) -> str:
+    """The id of the event with this slug. Raises Refusal `event_not_found` where no event can have it."""
+    event_id = event_id_from_slug(event_slug)
+    if event_id is None:
+        raise Refusal("event_not_found", "Event not found")
+    return event_id

@@ -14,10 +14,12 @@ from webapp.storage.store import Audience
 from webapp.web import rendering
 from webapp.web.broadcast import Interest
 from webapp.web.cookies import Booking
+from webapp.web.event_list import shown_events
 from webapp.web.event_view import EventView, view
-from webapp.web.guest import Standing, booking_remembered, event_named, order_link, own_standing, shown_events
+from webapp.web.links import event_named
 from webapp.web.parts import box_office, enquiries
 from webapp.web.rendering import token
+from webapp.web.standings import Standing, booking_remembered, order_link, own_standing
 from webapp.web.streams import message, streamed
 
 live = Blueprint("live", __name__)

@@ -24,6 +24,7 @@ class Secrets:
     guest_cookie: bytes
     basic_cache: bytes
     manage_link: bytes
+    ticket_code: bytes
 
     @classmethod
     def derived_from(cls, secret: bytes) -> "Secrets":
@@ -35,6 +36,7 @@ class Secrets:
             guest_cookie=_key(secret, b"guest-cookie"),
             basic_cache=_key(secret, b"basic-cache"),
             manage_link=_key(secret, b"manage-link"),
+            ticket_code=_key(secret, b"ticket-code"),
         )
 
     @classmethod

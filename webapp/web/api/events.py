@@ -18,8 +18,9 @@ from webapp.web.api.lists import listed
 from webapp.web.api.preconditions import changed, revisions_expected, tag
 from webapp.web.asking import organiser_or_anyone, require_organiser
 from webapp.web.contract import answer, body
+from webapp.web.cursors import cursor, event_cursor
 from webapp.web.fields import CAPACITY, CURSOR, DRY_RUN, EDITABLE, IDEMPOTENCY_KEY, LIMIT, TITLE
-from webapp.web.guest import cursor, event_cursor, event_named
+from webapp.web.links import event_named
 from webapp.web.parsing import EVENT_ID, Fault, InvalidInput, Problem
 from webapp.web.parts import box_office
 

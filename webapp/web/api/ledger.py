@@ -11,7 +11,7 @@ from webapp.web.api import documents
 from webapp.web.api.lists import listed
 from webapp.web.broadcast import Interest
 from webapp.web.fields import AFTER, LEDGER_LIMIT
-from webapp.web.guest import event_named
+from webapp.web.links import event_named
 from webapp.web.live import FRAMES_KEPT
 from webapp.web.parts import box_office, enquiries
 from webapp.web.streams import Frames, message, streamed

@@ -18,7 +18,7 @@ from webapp.web.auth import Organiser
 from webapp.web.booking_limit import count_against_limit
 from webapp.web.contract import answer, body
 from webapp.web.fields import EMAIL, IDEMPOTENCY_KEY, NAME, REASON
-from webapp.web.guest import event_named
+from webapp.web.links import event_named
 from webapp.web.parsing import USER_ID, slug
 from webapp.web.parts import box_office, enquiries, parts
 

@@ -14,7 +14,7 @@ from webapp.web.api.lists import listed
 from webapp.web.api.spreadsheet import BYTE_ORDER_MARK, as_csv
 from webapp.web.asking import require_organiser
 from webapp.web.fields import CURSOR, LIMIT, STATUS, Q
-from webapp.web.guest import event_named
+from webapp.web.links import event_named
 from webapp.web.parsing import Fault, slug
 from webapp.web.parts import box_office, enquiries
 from webapp.web.times import exactly
