@@ -6,6 +6,8 @@ PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Arguments for the program that a target ends in: make test ARGS='-k waiting'
 ARGS ?=
+# As many files of tests at once as there are cores, up to four; ARGS='-n 0' runs one after the other.
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 define install
 	$(PIP) install --quiet --require-hashes --requirement $(1)
@@ -31,7 +33,7 @@ run: setup ## Serve on 127.0.0.1:3000
 	@$(BIN)/python -m webapp serve $(ARGS)
 
 test: dev browser wrk check ## Check the code and run every test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 check: dev ## Lint, formatting and types
 	$(BIN)/ruff check

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import socket
 import sqlite3
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -27,10 +28,16 @@ SERVE: Final = ("-m", "webapp", "serve")
 CODE: Final = Path(webapp.__file__).parents[1]
 
 
+PORTS: Final = range(10_000, 32_768)
+"""Below those that the system gives away by itself, to servers and connections of the tests that run beside this."""
+
+
 def free_port() -> int:
-    """A port that nobody listened on just now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    """A port that nobody listened on just now, and that stays free between a server's two lives."""
+    for port in random.sample(PORTS, len(PORTS)):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("all ports are taken")
 
 
 class ServerEnded(Exception):

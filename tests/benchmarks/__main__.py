@@ -17,7 +17,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -92,10 +92,13 @@ def checked(measure: Measure, output: str, written: int, connections: int) -> tu
 
 
 def _booked(folder: Path) -> int:
-    with sqlite3.connect(f"file:{folder / 'fairlist.db'}?mode=ro", uri=True) as reading:
-        time.sleep(0.2)  # what was in flight when the load stopped is settled by then
-        counted = reading.execute("SELECT count(*) FROM ledger WHERE kind IN ('booked', 'joined')").fetchone()[0]
-    reading.close()
+    """How many bookings the ledgers hold once those are settled that were in flight when the load stopped."""
+    counted, before = 0, -1
+    with closing(sqlite3.connect(f"file:{folder / 'fairlist.db'}?mode=ro", uri=True)) as reading:
+        while counted != before:
+            time.sleep(0.2)
+            before = counted
+            counted = reading.execute("SELECT count(*) FROM ledger WHERE kind IN ('booked', 'joined')").fetchone()[0]
     return int(counted)
 
 

@@ -385,7 +385,9 @@ then whether there is such an event,
     nobody  POST /book {"eventId": "nowhere", "userId": "dan"}
     404     event_not_found: Event not found
 then the rules.
-    basic   POST /cancel {"eventId": "gig", "userId": "nobody"}
+    basic   POST /initialize {"eventId": "checks", "tickets": 1}
+    200     {"eventId": "checks", "tickets": 1}
+    basic   POST /cancel {"eventId": "checks", "userId": "nobody"}
     404     order_not_found: No booking or waiting entry for user
 
 == Addresses and methods

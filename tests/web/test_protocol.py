@@ -8,8 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.server import TIMEOUT_S, Server
-from webapp.web.protocol import HEAD_BYTES_MAX, PIPELINE_MAX
+from webapp.web.protocol import HEAD_BYTES_MAX, PIPELINE_MAX, REQUEST_S
 
+IMPATIENT = """
+from webapp.cli import main
+from webapp.web import protocol
+protocol.REQUEST_S = 1.0
+main(["serve"])
+"""
 REQUEST = b"GET /health HTTP/1.1\r\nHost: x\r\n"
 
 
@@ -85,14 +91,19 @@ def test_a_few_requests_may_be_sent_ahead(server: Server) -> None:
     assert spoken(server, b"".join(requests)).count(b"HTTP/1.1 200 ") == PIPELINE_MAX
 
 
-def test_a_connection_that_does_not_ask_is_closed(server: Server) -> None:
+def test_a_connection_that_does_not_ask_is_closed(tmp_path: Path) -> None:
     with (
+        Server(tmp_path, program=("-c", IMPATIENT)) as server,
         socket.create_connection(("127.0.0.1", server.port), TIMEOUT_S) as silent,
         socket.create_connection(("127.0.0.1", server.port), TIMEOUT_S) as slow,
     ):
         slow.sendall(REQUEST)
         for connection in (silent, slow):
             assert connection.recv(65_536).startswith(b"HTTP/1.1 408 ")
+
+
+def test_ten_seconds_are_given_for_a_request() -> None:
+    assert REQUEST_S == 10
 
 
 @pytest.mark.parametrize(
