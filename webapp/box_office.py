@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 from webapp.announcements import Announcements
 from webapp.booking import decisions
@@ -22,6 +22,7 @@ from webapp.booking.answers import (
     Erasure,
     Opening,
     Placement,
+    Places,
     Refusal,
     Revision,
 )  # fmt: skip
@@ -43,13 +44,6 @@ ANSWER_TIMEOUT_S: Final = 9.0
 READ_TIMEOUT_S: Final = 8.0
 PATIENCE_S: Final = 3.0
 RESTARTING: Final = "The server is about to restart; nothing was changed"
-
-
-class Places(NamedTuple):
-    """Where guests stand after entry `head`; without those who have no live order."""
-
-    head: int
-    placements: dict[str, Placement]
 
 
 class BoxOffice:
@@ -228,11 +222,7 @@ class BoxOffice:
 
         Raises Refusal `event_not_found`, Unavailable.
         """
-
-        def look(state: EventState) -> Places:
-            return Places(state.head, {guest: decisions.place(state, guest) for guest in guests if guest in state.live})
-
-        return await self._seen(event_id, look)
+        return await self._seen(event_id, partial(decisions.places, guests=list(guests)))
 
     async def events(self, limit: int, before: EventCursor | None = None, shown_to: Audience = "guests") -> EventPage:
         """Events with their published counts, newest first. Raises Unavailable."""

@@ -5,20 +5,21 @@ from collections.abc import AsyncIterator, Awaitable, Iterable
 from typing import Final, Literal, NamedTuple, TypeVar
 
 from webapp.booking.answers import Receipt, Refusal
-from webapp.booking.ledger import Entry
+from webapp.booking.ledger import Actor, Entry, pseudonym
+from webapp.booking.state import Arrival, Status
 from webapp.box_office import BoxOffice
 from webapp.desk import Unavailable
 from webapp.storage.store import Archive, OrderRow, StoreUnreadable, Turn
 
 READ_TIMEOUT_S: Final = 8.0
 TURNS_MAX: Final = 1_000
-"""Entries that a history looks back on. Whoever has seen more people leave before him is told so."""
+"""Cancellations and changes that a history looks back on. Whoever has seen more of them is told so."""
 
 Share = Literal["booked", "waiting", "cancelled", "checked_in"]
 """A part of a roster."""
 
 StepKind = Literal[
-    "booked", "joined", "promoted", "left", "checked_in", "check_in_undone", "cancelled", "resized", "revised"
+    "booked", "joined", "promoted", "left", "checked_in", "check_in_undone", "cancelled", "resized", "revised", "lapsed"
 ]
 
 T = TypeVar("T")
@@ -41,8 +42,9 @@ class RosterPage(NamedTuple):
 class Step(NamedTuple):
     """Something that happened to an order, or before it in the waiting list.
 
-    `cancelled`: somebody who asked before left. `resized`, `revised`: tickets came free. `left`: the order was
-    cancelled itself. `moved` places up; `position` after it, None where it is not known or there is none.
+    `cancelled`: somebody who asked before left. `resized`, `revised`: tickets came free. `lapsed`: a ticket came free
+    when promotions were over. `left`: the order was cancelled itself. `moved` places up; `position` after it, None
+    where it is not known or there is none; `actor` of what happened to the order itself.
     """
 
     entry: int
@@ -50,6 +52,7 @@ class Step(NamedTuple):
     kind: StepKind
     moved: int = 0
     position: int | None = None
+    actor: Actor | None = None
 
 
 class Why(NamedTuple):
@@ -61,6 +64,31 @@ class Why(NamedTuple):
     asked_before: int | None
     steps: list[Step]
     is_complete: bool
+
+
+class Look(NamedTuple):
+    """All that is in memory of an order after entry `head`; without status where it is no longer live."""
+
+    head: int
+    guest: str
+    status: Status | None
+    position: int | None
+    arrival: Arrival | None
+    revision: int
+    has_lapsed: bool
+
+    def shows_the_same(self, other: "Look") -> bool:
+        """Whether nothing that explains the order has changed between the two, except for an arrival taken back."""
+        return self[1:] == other[1:]
+
+
+class Explained(NamedTuple):
+    """An order as it stands, why, and the entry that placed it, all of them as of the one instant of a look."""
+
+    standing: Standing
+    why: Why
+    receipt: Receipt
+    look: Look
 
 
 class Enquiries:
@@ -87,31 +115,64 @@ class Enquiries:
 
     async def receipt(self, order: OrderRow) -> Receipt:
         """The entry that placed an order. Raises Unavailable."""
-        placed = await self._placing(order)
-        return Receipt(placed.seq, placed.at, placed.hash)
+        return _receipt(await self._placing(order))
 
-    async def why(self, order: OrderRow) -> Why:
-        """The short history that explains how an order stands. Raises Refusal `event_not_found`, Unavailable."""
+    async def explained(self, order: OrderRow, before: Explained | None = None) -> Explained:
+        """How an order stands, and the short history that explains it.
+
+        With what was found `before`, that itself where nothing about the order has changed since; and for who still
+        waits, only what has happened since is read.
+
+        Raises Refusal `event_not_found`, Unavailable.
+        """
+        look = await self._look(order)
+        if before is not None:
+            if look.status and look.shows_the_same(before.look):
+                return before
+            if later := await self._moved_up(before, look):
+                return later
         placed = await self._placing(order)
-        seen = await self._box_office.places(order.event_id, [order.guest])
-        own = [entry for entry in await _read(self._archive.turns_of(order.id)) if entry.seq <= seen.head]
+        row = await self.order(order.id)  # read behind the look, so that it knows all that the look knows, or more
+        own = [entry for entry in await _read(self._archive.turns_of(order.id)) if entry.seq <= look.head]
+        return Explained(_standing_at(row, look), await self._why(order, placed, own, look), _receipt(placed), look)
+
+    async def _look(self, order: OrderRow) -> Look:
+        names = [pseudonym(order.id), order.guest]  # the pseudonym is nobody else's, the guest's name may be by now
+        seen = await self._box_office.places(order.event_id, names)
+        name = next((name for name in names if name in seen.placements), None)
+        if name is None or (placement := seen.placements[name]).order_id != order.id:
+            return Look(seen.head, order.guest, None, None, None, seen.revision, seen.has_lapsed)
+        arrival = seen.arrivals.get(name)
+        return Look(seen.head, name, placement.status, placement.position, arrival, seen.revision, seen.has_lapsed)
+
+    async def _moved_up(self, before: Explained, look: Look) -> Explained | None:
+        """What became of who has only moved up since; None where more than that has happened to him."""
+        (order, _), why, receipt, last = before
+        if (last.status, last.guest) != (look.status, look.guest) or look.status != "waiting":
+            return None
+        turns, are_all = await _read(self._archive.turns_at(order.event_id, last.head, look.head, TURNS_MAX))
+        if not are_all:
+            return None
+        steps = [*why.steps, *_steps_up(order, turns[::-1], look.position)]
+        return Explained(Standing(order, look.position), why._replace(steps=steps), receipt, look)
+
+    async def _why(self, order: OrderRow, placed: Entry, own: list[Entry], look: Look) -> Why:
         if placed.kind == "booked":
-            return Why(None, [Step(placed.seq, placed.at, "booked"), *_own_steps(own)], is_complete=True)
-        until, position = seen.head, None
+            booked = Step(placed.seq, placed.at, "booked", actor=placed.actor)
+            return Why(None, [booked, *_own_steps(own)], is_complete=True)
+        until, position = look.head, look.position
         match next((entry for entry in own if entry.kind in ("promoted", "cancelled")), None):
             case Entry(kind="promoted", seq=seq):
                 until, position = seq, 0
             case Entry(seq=seq):
                 until = seq - 1
-            case None if order.guest in seen.placements:
-                position = seen.placements[order.guest].position
-        turns = await _read(self._archive.turns_at(order.event_id, placed.seq, until, TURNS_MAX + 1))
-        is_complete = len(turns) <= TURNS_MAX
-        steps = _steps_up(order, turns[TURNS_MAX - 1 :: -1], position)
+        turns, is_complete = await _read(self._archive.turns_at(order.event_id, placed.seq, until, TURNS_MAX))
+        steps = _steps_up(order, turns[::-1], position)
         asked_before = None
         if is_complete and position is not None:
             asked_before = position + sum(step.moved for step in steps) - 1
-        return Why(asked_before, [Step(placed.seq, placed.at, "joined"), *steps, *_own_steps(own)], is_complete)
+        joined = Step(placed.seq, placed.at, "joined", actor=placed.actor)
+        return Why(asked_before, [joined, *steps, *_own_steps(own)], is_complete)
 
     async def roster(self, event_id: str, *, share: Share | None, q: str, after: int, limit: int) -> RosterPage:
         """At most `limit` orders placed behind entry `after`: a share of them, and those in which `q` is found.
@@ -195,18 +256,30 @@ def _is_found(wanted: str, order: OrderRow) -> bool:
     )
 
 
+def _receipt(placed: Entry) -> Receipt:
+    return Receipt(placed.seq, placed.at, placed.hash)
+
+
+def _standing_at(row: OrderRow, look: Look) -> Standing:
+    """How an order stood at a look, which may be older than its row."""
+    at, gate = look.arrival or (None, None)
+    status = look.status or "cancelled"
+    reason = None if look.status else row.cancel_reason
+    return Standing(row._replace(status=status, cancel_reason=reason, checked_in_at=at, gate=gate), look.position)
+
+
 def _steps_up(order: OrderRow, turns: Iterable[Turn], position: int | None) -> list[Step]:
-    """What moved a waiting order up, in order, where it ends at `position`."""
+    """What moved a waiting order up, or ended that, in order, where it ends at `position`."""
     steps: list[Step] = []
     for turn in turns:
         match turn.kind:
             case "cancelled" if turn.placed_entry is not None and turn.placed_entry < order.placed_entry:
-                steps.append(Step(turn.seq, turn.at, "cancelled", int(turn.waited)))
+                steps.append(Step(turn.seq, turn.at, "cancelled", int(turn.waited) + turn.promoted))
             case "resized" | "revised":
-                steps.append(Step(turn.seq, turn.at, turn.kind))
-            case "promoted" if steps:
-                steps[-1] = steps[-1]._replace(moved=steps[-1].moved + 1)
-    steps = [step for step in steps if step.moved]
+                steps.append(Step(turn.seq, turn.at, turn.kind, turn.promoted))
+        if turn.lapsed:
+            steps.append(Step(turn.seq + 1, turn.at, "lapsed"))
+    steps = [step for step in steps if step.moved or step.kind == "lapsed"]
     for number in range(len(steps) - 1, -1, -1):
         steps[number] = steps[number]._replace(position=position or None)
         position = None if position is None else position + steps[number].moved
@@ -217,4 +290,4 @@ def _own_steps(own: Iterable[Entry]) -> list[Step]:
     kinds: dict[str, StepKind] = {
         "promoted": "promoted", "cancelled": "left", "checked_in": "checked_in", "check_in_undone": "check_in_undone"
     }  # fmt: skip
-    return [Step(entry.seq, entry.at, kinds[entry.kind]) for entry in own if entry.kind in kinds]
+    return [Step(entry.seq, entry.at, kinds[entry.kind], actor=entry.actor) for entry in own if entry.kind in kinds]

@@ -165,7 +165,8 @@ def all_told(entries: list[Entry]) -> dict[str, Told]:
             pass
         elif cause.kind in ("booked", "joined"):
             told[order_id] = Told(order_id, str(cause.guest), cause, "booked" if cause.kind == "booked" else "waiting")
-            told[order_id].steps.append(Step(cause.seq, cause.at, "booked" if cause.kind == "booked" else "joined"))
+            kind: StepKind = "booked" if cause.kind == "booked" else "joined"
+            told[order_id].steps.append(Step(cause.seq, cause.at, kind, actor=cause.actor))
             if cause.kind == "joined":
                 told[order_id].asked_before = len(waiting)
                 waiting.append(order_id)
@@ -186,9 +187,17 @@ def all_told(entries: list[Entry]) -> dict[str, Told]:
         for entry in freed:
             if entry.kind == "promoted":
                 _tell(told[str(entry.order_id)], entry)
+            else:
+                _tell_who_wait(told, waiting, entry)
     for number, other in enumerate(waiting, 1):
         told[other].position = number
     return told
+
+
+def _tell_who_wait(told: dict[str, Told], waiting: list[str], lapsed: Entry) -> None:
+    """What the end of promotions says to everybody whom it leaves waiting."""
+    for number, order_id in enumerate(waiting, 1):
+        told[order_id].steps.append(Step(lapsed.seq, lapsed.at, "lapsed", position=number))
 
 
 def _tell(order: Told, entry: Entry) -> None:
@@ -208,4 +217,4 @@ def _tell(order: Told, entry: Entry) -> None:
         case "erased":
             order.guest = pseudonym(order.order_id)
     if entry.kind in OWN:
-        order.steps.append(Step(entry.seq, entry.at, OWN[entry.kind]))
+        order.steps.append(Step(entry.seq, entry.at, OWN[entry.kind], actor=entry.actor))

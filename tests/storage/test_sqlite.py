@@ -472,7 +472,7 @@ async def test_what_happened_since_somebody_booked_is_found_without_the_bookings
     of_an_order, at_an_event = (plan(database, statement) for statement in rig.statements)
     assert of_an_order == ["SEARCH ledger USING INDEX ledger_turns_of_orders (order_id=?)"]
     assert at_an_event[0] == "SEARCH turn USING INDEX ledger_turns_at_events (event_id=? AND seq>? AND seq<?)"
-    assert at_an_event[-1] == "SEARCH own USING INDEX ledger_turns_of_orders (order_id=?)"
+    assert "SEARCH own USING INDEX ledger_turns_of_orders (order_id=?)" in at_an_event
 
 
 async def test_a_statement_without_an_index_is_caught(database: Path) -> None:

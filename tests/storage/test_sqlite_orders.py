@@ -15,6 +15,7 @@ from webapp.booking.details import Details
 from webapp.booking.ledger import Contact, Entry, pseudonym
 from webapp.booking.state import Arrival
 from webapp.recovery import recover
+from webapp.storage import sqlite_reader
 from webapp.storage.sqlite import SqliteStore
 from webapp.storage.sqlite_reader import ROWS_PER_CHUNK
 from webapp.storage.store import Addition, LiveOrder, OrderRow, Turn
@@ -385,17 +386,52 @@ async def test_the_turns_at_an_event_are_all_that_may_have_moved_its_waiting_lis
         Turn(17, "cancelled", AT + 16, 16, waited=False),
         Turn(15, "revised", AT + 14, None, waited=False),
         Turn(14, "cancelled", AT + 13, 3, waited=False),
-        Turn(13, "promoted", AT + 12, 5, waited=False),
-        Turn(12, "resized", AT + 11, None, waited=False),
-        Turn(10, "promoted", AT + 9, 3, waited=False),
-        Turn(9, "cancelled", AT + 8, 2, waited=False),
+        Turn(12, "resized", AT + 11, None, waited=False, promoted=1),
+        Turn(9, "cancelled", AT + 8, 2, waited=False, promoted=1),
         Turn(6, "cancelled", AT + 5, 4, waited=True),
     ]
-    assert await store.turns_at("gig", 0, 99, 99) == everything
-    assert await store.turns_at("gig", 0, 99, 3) == everything[:3]
-    assert await store.turns_at("gig", 9, 15, 99) == everything[1:6]
-    assert await store.turns_at("gig", 17, 99, 99) == []
-    assert await store.turns_at("party", 0, 99, 99) == []
+    assert await store.turns_at("gig", 0, 99, 99) == (everything, True)
+    assert await store.turns_at("gig", 0, 99, 6) == (everything, True)
+    assert await store.turns_at("gig", 0, 99, 5) == (everything[:5], False)
+    assert await store.turns_at("gig", 8, 15, 99) == (everything[1:5], True)
+    assert await store.turns_at("gig", 0, 12, 1) == ([everything[3]._replace(promoted=0)], False)
+    assert await store.turns_at("gig", 17, 99, 99) == ([], True)
+    assert await store.turns_at("party", 0, 99, 99) == ([], True)
+
+
+async def test_the_turn_with_which_promotions_end_says_so(store: SqliteStore, gig: Unwritten) -> None:
+    gig.book("Dan")  # 4
+    gig.revise(details=Details(starts_at=AT))  # 5
+    gig.cancel("Bob")  # 6, and 7 lapses
+    gig.cancel("Dan")  # 8
+    gig.revise(details=Details(starts_at=AT + 10**9))  # 9, and 10 promotes Cleo
+    await store.append([gig.addition()])
+    turns, _ = await store.turns_at("gig", 0, 99, 99)
+    assert [(turn.seq, turn.lapsed, turn.promoted) for turn in turns] == [
+        (9, False, 1), (8, False, 0), (6, True, 0), (5, False, 0)
+    ]  # fmt: skip
+
+
+async def test_promotions_are_counted_however_many_chunks_they_are_read_in(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gig = Unwritten("gig", tickets=0)
+    gig.book(*(f"guest-{number}" for number in range(20)))
+    gig.revise(1)
+    gig.revise(15)  # 24, and promotes fourteen
+    gig.cancel("guest-3")  # 39
+    await store.append([gig.addition()])
+    everything = [("cancelled", 1), ("resized", 14), ("resized", 1)]
+    for rows in range(1, 20):
+        monkeypatch.setattr(sqlite_reader, "ROWS_PER_CHUNK", rows)
+        turns, are_all = await store.turns_at("gig", 0, 99, 99)
+        assert [(turn.kind, turn.promoted) for turn in turns] == everything
+        assert are_all
+    monkeypatch.setattr(sqlite_reader, "ROWS_PER_CHUNK", 1)
+    monkeypatch.setattr(sqlite_reader, "CHUNKS_PER_HISTORY", 10)
+    turns, are_all = await store.turns_at("gig", 0, 99, 99)
+    assert [(turn.kind, turn.promoted) for turn in turns] == everything[:1]
+    assert not are_all
 
 
 async def test_who_left_waited_if_he_had_joined_and_was_never_promoted(store: SqliteStore, gig: Unwritten) -> None:
@@ -407,9 +443,8 @@ async def test_who_left_waited_if_he_had_joined_and_was_never_promoted(store: Sq
     for guest in ("Bob", "Eve", pseudonym("gig-3")):
         gig.cancel(guest)
     await store.append([gig.addition()])
-    waited = {
-        turn.placed_entry: turn.waited for turn in await store.turns_at("gig", 0, 99, 99) if turn.kind == "cancelled"
-    }
+    turns, _ = await store.turns_at("gig", 0, 99, 99)
+    waited = {turn.placed_entry: turn.waited for turn in turns if turn.kind == "cancelled"}
     placed = {row.placed_entry: row.id for row in (await store.orders("gig", 0))[0]}
     assert {placed[entry]: flag for entry, flag in waited.items() if entry} == {
         "gig-1": False, "gig-2": False, "gig-3": False, "gig-4": True, "gig-5": True

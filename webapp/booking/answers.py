@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, Self
 
 from webapp.booking.details import Details
 from webapp.booking.ledger import pseudonym
-from webapp.booking.state import Counts, Status
+from webapp.booking.state import Arrival, Counts, Status
 
 NO_MEMBERS: Final[Mapping[str, object]] = MappingProxyType({})
 
@@ -72,6 +72,19 @@ class Placement(Answer):
     status: Status
     position: int | None
     is_new: bool
+
+
+class Places(NamedTuple):
+    """Where guests stand after entry `head`, and who of them has arrived; without those who have no live order.
+
+    `revision` and `has_lapsed` are as in the event's counts.
+    """
+
+    head: int
+    placements: dict[str, Placement]
+    arrivals: dict[str, Arrival]
+    revision: int
+    has_lapsed: bool
 
 
 @dataclass(frozen=True, slots=True)

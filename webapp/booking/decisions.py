@@ -3,6 +3,7 @@
 `now` is the time of the decision, in microseconds since 1970, UTC.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -14,6 +15,7 @@ from webapp.booking.answers import (
     Erasure,
     Opening,
     Placement,
+    Places,
     Promotion,
     Refusal,
     Revision,
@@ -210,6 +212,22 @@ def place(state: EventState, guest: str) -> Placement:
         raise Refusal("order_not_found", "No booking or waiting entry for user")
     position = state.waiting.position(guest) if status == "waiting" else None
     return Placement(state.live[guest], status, position, is_new=False)
+
+
+def places(state: EventState, guests: Iterable[str]) -> Places:
+    """Where those of some guests stand who have a live order.
+
+    Raises Refusal `event_not_found`.
+    """
+    _require_open(state)
+    live = [guest for guest in guests if guest in state.live]
+    return Places(
+        state.head,
+        {guest: place(state, guest) for guest in live},
+        {guest: state.arrivals[guest] for guest in live if guest in state.arrivals},
+        state.revision,
+        state.has_lapsed,
+    )
 
 
 # What several of them need

@@ -17,6 +17,9 @@ from webapp.storage.store import Audience, LiveOrder, OrderRow, StoreUnreadable,
 ROWS_PER_CHUNK: Final = 1_000
 """Rows read in one hop to the reading thread, and folded without a pause of the event loop."""
 
+CHUNKS_PER_HISTORY: Final = 25
+"""So much of an event's turns is looked back on. One decision makes 11 of them at most."""
+
 DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 COUNTS_WIDTH: Final = len(Counts._fields)
@@ -63,10 +66,10 @@ class SqliteReader:
              WHERE order_id = ? AND kind NOT IN ('booked', 'joined') ORDER BY event_id, seq"""
         return [Entry._make(row) for row in await self._all(statement, (order_id,))]
 
-    async def turns_at(self, event_id: str, after: int, until: int, limit: int) -> list[Turn]:
-        """The last `limit` cancellations, promotions, and changes of event, behind `after` up to `until`; latest first.
+    async def turns_at(self, event_id: str, after: int, until: int, limit: int) -> tuple[list[Turn], bool]:
+        """The last cancellations and changes of an event behind `after` up to `until`, latest first, at most `limit`.
 
-        Raises StoreUnreadable.
+        With them comes whether these are all: no more than CHUNKS_PER_HISTORY are read. Raises StoreUnreadable.
         """
         statement = """
             SELECT turn.seq, turn.kind, turn.at, placed_entry,
@@ -77,14 +80,30 @@ class SqliteReader:
                    AND NOT EXISTS (
                      SELECT 1 FROM ledger AS own
                       WHERE own.order_id = turn.order_id AND own.kind NOT IN ('booked', 'joined')
-                        AND own.kind = 'promoted')
+                        AND own.kind = 'promoted'),
+                   turn.kind <> 'promoted'
+                   AND EXISTS (
+                     SELECT 1 FROM ledger AS next
+                      WHERE next.event_id = turn.event_id AND next.seq = turn.seq + 1 AND next.kind = 'lapsed')
               FROM ledger AS turn INDEXED BY ledger_turns_at_events LEFT JOIN orders ON orders.id = turn.order_id
              WHERE turn.event_id = ? AND turn.seq > ? AND turn.seq <= ?
                AND turn.kind IN ('cancelled', 'promoted', 'resized', 'revised')
              ORDER BY turn.seq DESC LIMIT ?"""
         # INDEXED BY: of itself, SQLite goes along the primary key, and so through all bookings.
-        rows = await self._all(statement, (event_id, after, until, limit))
-        return [Turn(seq, kind, at, placed_entry, bool(waited)) for seq, kind, at, placed_entry, waited in rows]
+        turns: list[Turn] = []
+        promoted = 0
+        for _ in range(CHUNKS_PER_HISTORY):
+            rows = await self._all(statement, (event_id, after, until, ROWS_PER_CHUNK))
+            for seq, kind, at, placed_entry, waited, lapsed in rows:
+                if kind == "promoted":  # by the first turn below it, since promotions stand right behind their cause
+                    promoted += 1
+                else:
+                    turns.append(Turn(seq, kind, at, placed_entry, bool(waited), promoted, bool(lapsed)))
+                    promoted = 0
+            if len(rows) < ROWS_PER_CHUNK or len(turns) > limit:
+                return turns[:limit], len(turns) <= limit
+            until = rows[-1][0] - 1
+        return turns[:limit], False
 
     async def live_orders(self, event_id: str) -> AsyncIterator[list[LiveOrder]]:
         """The booked and waiting orders of an event, in no order, in chunks. Raises StoreUnreadable."""

@@ -73,13 +73,18 @@ class OrderRow(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """An entry that may have moved the waiting list; for a cancelled order, where it was placed, and if it waited."""
+    """An entry that may have moved the waiting list; for a cancelled order, where it was placed, and if it waited.
+
+    `promoted` is how many got a ticket through it; `lapsed`, whether instead promotions were over from then on.
+    """
 
     seq: int
     kind: Kind
     at: int  # microseconds since 1970, UTC
     placed_entry: int | None
     waited: bool
+    promoted: int = 0
+    lapsed: bool = False
 
 
 class Reader(Protocol):
@@ -145,8 +150,10 @@ class Archive(Reader, Protocol):
         Raises StoreUnreadable.
         """
 
-    async def turns_at(self, event_id: str, after: int, until: int, limit: int) -> list[Turn]:
-        """The last `limit` cancellations, promotions, and changes of event, behind `after` up to `until`; latest first.
+    async def turns_at(self, event_id: str, after: int, until: int, limit: int) -> tuple[list[Turn], bool]:
+        """The last cancellations and changes of an event behind `after` up to `until`, latest first, at most `limit`.
+
+        With them comes whether these are all. `after` must not lie between a turn and the promotions it led to.
 
         Raises StoreUnreadable.
         """

@@ -81,7 +81,8 @@ async def _event(event_id: str) -> EventView:
 async def _order(standing: Standing, path: str, problem: str = "") -> Response:
     order, position = standing
     event = await _event(order.event_id)
-    story = why.sentences(order, await enquiries().why(order), event.details.time_zone, event.year)
+    explained = await enquiries().explained(order)
+    story = why.sentences(order, explained.why, event.details.time_zone, event.year)
     values: dict[str, Any] = {
         "event": event,
         "order": order,

@@ -113,8 +113,7 @@ def _key_to(order_id: str) -> Document:
 async def show_order(order_id: str) -> Response:
     """An order, where it stands, and what has led there."""
     order = await _order_asked_for(order_id, await organiser_or_order_key())
-    standing = await enquiries().standing(order)
-    receipt, why = await enquiries().receipt(order), await enquiries().why(order)
+    standing, why, receipt, _ = await enquiries().explained(order)
     return answer(documents.order(standing) | {"receipt": documents.receipt(receipt), "why": documents.why(why)})
 
 

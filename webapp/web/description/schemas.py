@@ -120,7 +120,8 @@ KINDS: Final = (
 """What an entry of a ledger can be."""
 
 STEPS: Final = (
-    "booked", "joined", "cancelled", "resized", "revised", "promoted", "left", "checked_in", "check_in_undone",
+    "booked", "joined", "cancelled", "resized", "revised", "lapsed", "promoted", "left", "checked_in",
+    "check_in_undone",
 )  # fmt: skip
 """What can have brought an order to where it stands."""
 
