@@ -227,10 +227,12 @@ class BoxOffice:
     async def events(self, limit: int, before: EventCursor | None = None, shown_to: Audience = "guests") -> EventPage:
         """Events with their published counts, newest first. Raises Unavailable."""
         page = await self._read(self._store.events(limit, before, shown_to))
-        events = [self.published_event(event.counts.event_id) or event for event in page.events]
-        if shown_to == "guests":
-            events = [event for event in events if not event.details.hidden]  # hidden since the page was read
-        return EventPage(events, page.next)
+        return EventPage(self.as_published(page.events, shown_to), page.next)
+
+    def as_published(self, events: Iterable[Event], shown_to: Audience) -> list[Event]:
+        """Events that were read, as they are now; for guests without those that were hidden since."""
+        current = [self.published_event(event.counts.event_id) or event for event in events]
+        return [event for event in current if shown_to != "guests" or not event.details.hidden]
 
     # Life
 

@@ -1,4 +1,4 @@
-"""What can be asked about orders, rosters and ledgers. Reads only, and never for long at a stretch."""
+"""What can be asked about the programme, orders, rosters and ledgers. Reads only, and never for long at a stretch."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterable
@@ -9,7 +9,7 @@ from webapp.booking.ledger import Actor, Entry, pseudonym
 from webapp.booking.state import Arrival, Status
 from webapp.box_office import BoxOffice
 from webapp.desk import Unavailable
-from webapp.storage.store import Archive, OrderRow, StoreUnreadable, Turn
+from webapp.storage.store import Archive, Audience, OrderRow, ProgrammeCursor, ProgrammePage, StoreUnreadable, Turn
 
 READ_TIMEOUT_S: Final = 8.0
 TURNS_MAX: Final = 1_000
@@ -97,6 +97,17 @@ class Enquiries:
     def __init__(self, archive: Archive, box_office: BoxOffice) -> None:
         self._archive = archive
         self._box_office = box_office
+
+    async def programme(
+        self, limit: int, after: ProgrammeCursor | None = None, shown_to: Audience = "guests", *, q: str = ""
+    ) -> ProgrammePage:
+        """What is on, with published counts: at most `limit` events, upcoming ones first and past ones last.
+
+        With `q`, those that have it in their title, whatever the case. Raises Unavailable.
+        """
+        now = self._box_office.now()
+        page = await _read(self._archive.programme(now, limit, after, shown_to, q))
+        return ProgrammePage(self._box_office.as_published(page.events, shown_to), page.next)
 
     async def order(self, order_id: str) -> OrderRow:
         """An order. Raises Refusal `order_not_found`, Unavailable."""

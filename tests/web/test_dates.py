@@ -36,6 +36,33 @@ def test_an_event_is_told_from_its_start_to_its_end_in_its_own_zone(starts: str,
     assert dates.span(at(starts), at(ends) if ends else None, "Europe/Berlin", 2026) == said
 
 
+@pytest.mark.parametrize(
+    ("starts", "ends", "said"),
+    [
+        ("2026-11-27T20:00", None, "20:00 (Europe/Berlin)"),
+        ("2026-11-27T20:00", "2026-11-27T23:30", "20:00–23:30 (Europe/Berlin)"),
+        ("2026-11-27T20:00", "2026-11-28T02:00", "20:00 – Saturday 28 November 02:00 (Europe/Berlin)"),
+        ("2027-12-31T20:00", "2028-01-01T02:00", "20:00 – Saturday 1 January 2028, 02:00 (Europe/Berlin)"),
+    ],
+)
+def test_beside_its_day_an_events_hours_are_told_without_it(starts: str, ends: str | None, said: str) -> None:
+    assert dates.hours(at(starts), at(ends) if ends else None, "Europe/Berlin", 2026) == said
+
+
+@pytest.mark.parametrize(
+    ("time", "zone", "said"),
+    [
+        ("2026-11-27T20:00", "Europe/Berlin", ("Fri", 27, "Nov", "", "2026-11-27")),
+        ("2027-05-01T00:00", "Europe/Berlin", ("Sat", 1, "May", "2027", "2027-05-01")),
+        ("2027-01-01T00:30", "UTC", ("Thu", 31, "Dec", "", "2026-12-31")),
+    ],
+)
+def test_a_tile_shows_the_day_in_a_zone_and_a_year_that_is_not_the_present_one(
+    time: str, zone: str, said: tuple[str, int, str, str, str]
+) -> None:
+    assert dates.tile(at(time), zone, 2026) == said
+
+
 def test_one_moment_is_another_hour_and_perhaps_another_day_elsewhere() -> None:
     moment = at("2026-11-27T20:00")
     assert dates.moment(moment, "Asia/Tokyo", 2026) == "Saturday 28 November 04:00 (Asia/Tokyo)"

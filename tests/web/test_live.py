@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from html import unescape
 from typing import Final
 
 import pytest
@@ -21,6 +22,7 @@ from webapp.booking.state import Counts
 from webapp.box_office import BoxOffice
 from webapp.web import broadcast, rendering
 from webapp.web.broadcast import Broadcast, Interest
+from webapp.web.event_list import EVENTS_PER_PAGE
 from webapp.web.event_view import EventView
 from webapp.web.live import only_newcomers
 from webapp.web.streams import message
@@ -29,6 +31,7 @@ TIMEOUT_S: Final = 30.0
 GIG: Final = "/ui/events/gig/stream"
 HOME: Final = "192.0.2.1"
 AWAY: Final = "198.51.100.7"
+FAR_AWAY: Final = 4_000_000_000_000_000  # in 2096
 
 
 class Stream:
@@ -164,13 +167,13 @@ async def test_a_page_hears_only_of_its_own_event(browser: Browser, box_office: 
         assert "2 of 3 left" in await stream.counts()
 
 
-async def list_stream(browser: Browser, path: str = "/ui") -> str:
-    """The address of the stream that the list names."""
-    page = await (await browser.get(path)).get_data(as_text=True)
+async def list_stream(browser: Browser, path: str = "/ui", page_path: str = "") -> str:
+    """The address of the stream that the list names, or one of its pages."""
+    page = await (await browser.get(unescape(page_path or path))).get_data(as_text=True)
     address = re.search(r'sse-connect="([^"]+)"', page)
     assert address is not None
     assert address[1].startswith(f"{path}/stream?")
-    return address[1]
+    return unescape(address[1])
 
 
 async def test_the_list_hears_of_every_event_it_shows_and_of_new_ones(browser: Browser, box_office: BoxOffice) -> None:
@@ -249,6 +252,57 @@ async def test_an_event_that_opens_before_the_stream_is_not_missed(
         await box_office.open_event(event_id, tickets=3)
     async with streaming(browser, address) as stream:
         assert await stream.message() == ("opened", "New: talk")
+
+
+async def test_what_opened_last_is_not_missed_wherever_it_stands_in_the_list(
+    browser: Browser, box_office: BoxOffice
+) -> None:
+    for number in range(EVENTS_PER_PAGE):
+        await box_office.create_event(f"event {number}", 1, Details(starts_at=FAR_AWAY))
+    address = await list_stream(browser)
+    async with streaming(browser, address) as stream:
+        assert [(await stream.message())[0] for _ in range(EVENTS_PER_PAGE)] == ["counts"] * EVENTS_PER_PAGE
+        await box_office.create_event("party", 1, Details(starts_at=FAR_AWAY + 1))
+        assert await stream.message() == ("opened", "New: party")
+    async with streaming(browser, address) as late:
+        assert await late.message() == ("opened", "New: party")
+    async with streaming(browser, await list_stream(browser)) as fresh:
+        assert (await fresh.message())[0] == "counts"
+
+
+async def test_the_next_page_hears_of_its_own_events_alone(browser: Browser, box_office: BoxOffice) -> None:
+    for number in range(EVENTS_PER_PAGE + 1):
+        await box_office.create_event(f"event {number:02}", 3, Details(starts_at=FAR_AWAY + number))
+    page = await (await browser.get("/ui")).get_data(as_text=True)
+    more = re.search(r'href="(/ui[^"]+)" rel="next"', page)
+    assert more is not None
+    async with streaming(browser, await list_stream(browser, "/ui", more[1])) as stream:
+        assert await stream.message() == ("counts", "3 of 3 left")
+        await box_office.book("event 00", "Bob")
+        await box_office.open_event("wine", tickets=1)
+        await box_office.book("event 20", "Bob")
+        assert await stream.message() == ("counts", "2 of 3 left")
+
+
+async def test_a_search_hears_of_what_it_has_found_alone(browser: Browser, box_office: BoxOffice) -> None:
+    for event_id in ("Night walk", "Day trip"):
+        await box_office.open_event(event_id, tickets=3)
+    async with streaming(browser, await list_stream(browser, "/ui", "/ui?q=NIGHT")) as stream:
+        assert await stream.message() == ("counts", "3 of 3 left")
+        await box_office.book("Day trip", "Bob")
+        await box_office.open_event("Night of nights", tickets=1)
+        await box_office.book("Night walk", "Bob")
+        assert await stream.message() == ("counts", "2 of 3 left")
+
+
+async def test_an_event_that_is_over_says_so_on_the_list_when_anything_changes(
+    browser: Browser, box_office: BoxOffice
+) -> None:
+    await box_office.open_event("gig", tickets=1)
+    async with streaming(browser, await list_stream(browser)) as stream:
+        assert await stream.message() == ("counts", "1 of 1 left")
+        await box_office.revise("gig", details=Details(starts_at=1))
+        assert await stream.message() == ("counts", "Past")
 
 
 async def test_a_guest_who_waits_sees_his_ticket_come(browser: Browser, box_office: BoxOffice) -> None:

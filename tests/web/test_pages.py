@@ -13,7 +13,6 @@ from webapp.booking.details import Details
 from webapp.box_office import BoxOffice
 from webapp.desk import Unavailable
 from webapp.storage.sqlite import SqliteStore
-from webapp.web.event_list import EVENTS_PER_PAGE
 
 GIG = "/ui/events/gig"
 ORGANISE_GIG = "/ui/organise/events/gig"
@@ -38,48 +37,6 @@ async def sell_out(box_office: BoxOffice, *waiting: str) -> None:
     await box_office.open_event("gig", tickets=1)
     for guest in ("Bob", *waiting):
         await box_office.book("gig", guest)
-
-
-# The list
-
-
-async def test_an_empty_list_tells_the_organiser_what_to_do(browser: Browser) -> None:
-    answer = await browser.get("/ui")
-    assert answer.status_code == 200
-    assert "There are no events yet" in await words(answer)
-    assert 'href="/ui/organise"' in await answer.get_data(as_text=True)
-
-
-async def test_the_list_shows_the_newest_event_first_with_its_state(browser: Browser, box_office: BoxOffice) -> None:
-    await sell_out(box_office, "Cleo")
-    await box_office.open_event("wine", tickets=16)
-    shown = await words(await browser.get("/ui"))
-    assert "wine 16 of 16 left gig Sold out Waiting list: 1" in shown
-
-
-async def test_the_list_has_pages(browser: Browser, box_office: BoxOffice) -> None:
-    for number in range(EVENTS_PER_PAGE + 1):
-        await box_office.open_event(f"event {number}", tickets=1)
-    first = await (await browser.get("/ui")).get_data(as_text=True)
-    older = re.search(r'href="(/ui\?after=[^"]+)">Older', first)
-    assert older is not None
-    assert ">event 0<" not in first
-    last = await (await browser.get(older[1])).get_data(as_text=True)
-    assert ">event 0<" in last
-    assert "Older" not in last
-    assert 'sse-connect="/ui/stream?after=' in last
-
-
-@pytest.mark.parametrize(
-    "cursor",
-    ["x", "%00", "%F0%9F%8E%AB", "WzEsIDJd", "Wy0xLCAiZ2lnIl0", "WzFlOTksICJnaWciXQ", "W3RydWUsICJnaWciXQ",
-     "WzEsICJcdWQ4MDAiXQ", "W10", "WzEyMzQ1Njc4OTAxMjM0NTY3ODkwLCAiZ2lnIl0", "W" * 5_000],
-)  # fmt: skip
-@pytest.mark.parametrize("page", ["/ui", "/ui/stream"])
-async def test_a_damaged_page_address_is_told_and_breaks_nothing(browser: Browser, page: str, cursor: str) -> None:
-    answer = await browser.get(f"{page}?after={cursor}")
-    assert answer.status_code == 400
-    assert "That did not work" in await words(answer)
 
 
 # An event
@@ -131,7 +88,6 @@ async def test_an_event_shows_what_it_is_and_when_and_where(browser: Browser, bo
     assert facts in shown
     assert "Bring a blanket. See https://example.org" in shown
     assert "Booking closes Tuesday 27 November 2096, 20:00 (Europe/Berlin)." in shown
-    assert f"{facts} 2 of 2 left" in await words(await browser.get("/ui"))
 
 
 @pytest.mark.parametrize("path", ["/ui", GIG, "/ui/organise", ORGANISE_GIG])

@@ -12,7 +12,15 @@ from webapp.booking.details import Details
 from webapp.booking.ledger import Entry
 from webapp.booking.state import Arrival, Counts, Event, EventCursor, EventPage
 from webapp.storage.migrator import SCHEMA_OBJECTS
-from webapp.storage.store import Audience, LiveOrder, OrderRow, StoreUnreadable, Turn
+from webapp.storage.store import (
+    Audience,
+    LiveOrder,
+    OrderRow,
+    ProgrammeCursor,
+    ProgrammePage,
+    StoreUnreadable,
+    Turn,
+)  # fmt: skip
 
 ROWS_PER_CHUNK: Final = 1_000
 """Rows read in one hop to the reading thread, and folded without a pause of the event loop."""
@@ -21,6 +29,9 @@ CHUNKS_PER_HISTORY: Final = 25
 """So much of an event's turns is looked back on. One decision makes 11 of them at most."""
 
 DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+ENDLESS: Final = 2**62
+"""More microseconds than there are between 1970 and any time that an event can have."""
 
 COUNTS_WIDTH: Final = len(Counts._fields)
 
@@ -175,6 +186,29 @@ class SqliteReader:
         more = EventCursor(rows[limit - 1][-1], rows[limit - 1][0]) if len(rows) > limit else None
         return EventPage([_event(row) for row in rows[:limit]], more)
 
+    async def programme(
+        self, now: int, limit: int, after: ProgrammeCursor | None = None, shown_to: Audience = "guests", q: str = ""
+    ) -> ProgrammePage:
+        """At most `limit` events behind a cursor: upcoming ones at a moment, those without a date, past ones.
+
+        Raises StoreUnreadable.
+        """
+        starts_at, upcoming_id = _goes_on(0, after)
+        opened_at, undated_id = _goes_on(1, after)
+        over_at, past_id = _goes_on(2, after)
+        asked = {
+            "now": now, "hidden": shown_to != "guests", "q": q.casefold(), "limit": limit + 1,
+            "starts_at": starts_at, "upcoming_id": upcoming_id,
+            "opened_at": -opened_at, "undated_id": undated_id,
+            "over_at": min(-over_at, now), "past_id": past_id,
+        }  # fmt: skip
+        rows = await self._all(_PROGRAMME, asked)
+        more = None
+        if len(rows) > limit:
+            event_id, *_, part, rank = rows[limit - 1]
+            more = ProgrammeCursor(part, rank, event_id)
+        return ProgrammePage([_event(row) for row in rows[:limit]], more)
+
     async def structural_problems(self) -> list[str]:
         """What SQLite itself, or a count of orders against ledgers, finds wrong; a sentence each."""
         problems = [f"integrity: {row[0]}" for row in await self._all("PRAGMA integrity_check(20)") if row[0] != "ok"]
@@ -211,6 +245,7 @@ async def read_only(database: Path) -> aiosqlite.Connection:
     """A connection that cannot write. Raises sqlite3.Error."""
     connection = await aiosqlite.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
     connection.text_factory = _text
+    await connection.create_function("casefold", 1, str.casefold, deterministic=True)
     return connection
 
 
@@ -237,6 +272,42 @@ def told(error: sqlite3.Error) -> str:
     told = f"{error} ({name})" if name else str(error)
     return f"the file is damaged, restore a backup: {told}" if code & 0xFF in DAMAGED else told
 
+
+def _goes_on(part: int, after: ProgrammeCursor | None) -> tuple[int, str]:
+    """The rank and the id behind which a part of the programme goes on; one before the cursor's part has ended."""
+    if after is None or part > after.part:
+        return -ENDLESS, ""
+    return (after.rank, after.event_id) if part == after.part else (ENDLESS, "")
+
+
+# Every part is found along an index, and cut off, before events are read. Only the upcoming ones are sorted, all of
+# them: their index is in the order of their ends. NOT MATERIALIZED, or `shown` would be a table without indexes.
+_PROGRAMME: Final = """
+    WITH shown AS NOT MATERIALIZED (
+      SELECT id, opened_at, starts_at, coalesce(ends_at, starts_at) AS over_at
+        FROM events
+       WHERE hidden <= :hidden AND NOT is_deleted
+         AND (:q = '' OR instr(casefold(iif(title = '', id, title)), :q))
+    ), listed (part, rank, listed_id) AS (
+      SELECT * FROM (
+        SELECT 0, starts_at, id FROM shown
+         WHERE over_at > :now AND (starts_at, id) > (:starts_at, :upcoming_id)
+         ORDER BY starts_at, id LIMIT :limit)
+      UNION ALL
+      SELECT * FROM (
+        SELECT 1, -opened_at, id FROM shown
+         WHERE starts_at IS NULL AND opened_at <= :opened_at AND (opened_at < :opened_at OR id > :undated_id)
+         ORDER BY opened_at DESC, id LIMIT :limit)
+      UNION ALL
+      SELECT * FROM (
+        SELECT 2, -over_at, id FROM shown
+         WHERE over_at <= :over_at AND (over_at < :over_at OR id > :past_id)
+         ORDER BY over_at DESC, id LIMIT :limit)
+    )
+    SELECT id, capacity, booked, waiting, head, head_hash, checked_in, revision, has_lapsed, is_deleted,
+           title, description, venue, starts_at, ends_at, time_zone, opens_at, closes_at, hidden, part, rank
+      FROM listed JOIN events ON id = listed_id
+     ORDER BY part, rank, id LIMIT :limit"""
 
 # What replaying a ledger does not see: all of orders that are not live, and when the others were placed. A CHECK
 # is no help, since integrity_check of SQLite 3.40 passes over those of tables without rowids.

@@ -87,6 +87,25 @@ class Turn(NamedTuple):
     lapsed: bool = False
 
 
+class ProgrammeCursor(NamedTuple):
+    """Where a page of the programme ended: in which part, at which rank, at which of the events that share it.
+
+    The rank is a time in microseconds since 1970, UTC: in part 0, of upcoming events, the start; in part 1, of those
+    without a date, minus the opening; in part 2, of past ones, minus the end.
+    """
+
+    part: int
+    rank: int
+    event_id: str
+
+
+class ProgrammePage(NamedTuple):
+    """Some events in the order of the programme, and where the next page starts; None where there is none."""
+
+    events: list[Event]
+    next: ProgrammeCursor | None
+
+
 class Reader(Protocol):
     """What is committed, for everybody."""
 
@@ -116,7 +135,18 @@ class Reader(Protocol):
 
 
 class Archive(Reader, Protocol):
-    """What is committed, for who asks about single orders, lists of them, and ledgers."""
+    """What is committed, for who asks what is on, and about single orders, lists of them, and ledgers."""
+
+    async def programme(
+        self, now: int, limit: int, after: ProgrammeCursor | None = None, shown_to: Audience = "guests", q: str = ""
+    ) -> ProgrammePage:
+        """At most `limit` events behind a cursor, at a moment in microseconds since 1970, UTC.
+
+        Upcoming ones, which are not over yet, by their start; then those without a date, newest first; then past ones,
+        the last to end first. With `q`, those that have it in their title, whatever the case.
+
+        Raises StoreUnreadable.
+        """
 
     async def order(self, order_id: str) -> OrderRow | None:
         """An order; None where there is none.

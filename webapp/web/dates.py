@@ -1,10 +1,20 @@
 """Dates and times as people read them: in an event's time zone, in English, by a clock of 24 hours."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Day(NamedTuple):
+    """A day as a tile of a calendar shows it; `year` is empty where it is the present one."""
+
+    weekday: str
+    day: int
+    month: str
+    year: str
+    iso: str
 
 
 def local(at: int, time_zone: str) -> datetime:
@@ -28,12 +38,20 @@ def moment(at: int, time_zone: str, year: int) -> str:
 def span(starts_at: int, ends_at: int | None, time_zone: str, year: int) -> str:
     """`Friday 27 November 20:00–23:00 (Europe/Berlin)`; with both days where it ends on another."""
     starts, ends = local(starts_at, time_zone), local(starts_at if ends_at is None else ends_at, time_zone)
-    said = _day_and_time(starts, year)
-    if ends.date() != starts.date():
-        said += f" – {_day_and_time(ends, year)}"
-    elif clock(ends) != clock(starts):
-        said += f"–{clock(ends)}"
-    return f"{said} ({zone(starts)})"
+    return f"{_day_and_time(starts, year)}{_rest(starts, ends, year)}"
+
+
+def hours(starts_at: int, ends_at: int | None, time_zone: str, year: int) -> str:
+    """As `span`, without the day on which it begins: `20:00–23:00 (Europe/Berlin)`."""
+    starts, ends = local(starts_at, time_zone), local(starts_at if ends_at is None else ends_at, time_zone)
+    return f"{clock(starts)}{_rest(starts, ends, year)}"
+
+
+def tile(at: int, time_zone: str, year: int) -> Day:
+    """The day on which a time falls: Fri, 27, Nov."""
+    shown = local(at, time_zone)
+    named = "" if shown.year == year else str(shown.year)
+    return Day(_WEEKDAYS[shown.weekday()][:3], shown.day, _MONTHS[shown.month - 1][:3], named, shown.date().isoformat())
 
 
 def clock(shown: datetime) -> str:
@@ -49,6 +67,15 @@ def day(shown: datetime, year: int) -> str:
 def zone(shown: datetime) -> str:
     """The name of the zone that a local time is told in: `Europe/Berlin`."""
     return shown.tzinfo.key if isinstance(shown.tzinfo, ZoneInfo) else "UTC"
+
+
+def _rest(starts: datetime, ends: datetime, year: int) -> str:
+    said = ""
+    if ends.date() != starts.date():
+        said = f" – {_day_and_time(ends, year)}"
+    elif clock(ends) != clock(starts):
+        said = f"–{clock(ends)}"
+    return f"{said} ({zone(starts)})"
 
 
 def _day_and_time(shown: datetime, year: int) -> str:

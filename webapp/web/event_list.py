@@ -1,42 +1,87 @@
-"""The page of all events, for guests."""
+"""The page of all events, for guests: what is on, and looking for a title."""
 
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from quart import Blueprint, Response, request
 
-from webapp.booking.state import EventPage
-from webapp.storage.store import Audience
-from webapp.web import rendering
-from webapp.web.cursors import cursor, event_cursor
+from webapp.booking.state import Event
+from webapp.storage.store import Audience, ProgrammePage
+from webapp.web import fields, parsing, rendering
+from webapp.web.cursors import cursor, programme_cursor
 from webapp.web.event_view import view
-from webapp.web.parts import box_office
+from webapp.web.parsing import InvalidInput
+from webapp.web.parts import box_office, enquiries
 
 event_list = Blueprint("event_list", __name__)
 
 EVENTS_PER_PAGE: Final = 20
+Q: Final = replace(fields.Q, description="Only events with this in their title.")
+UNSEARCHABLE: Final = "Please search with at most 200 characters, all of them visible."
+
+
+class Wanted(NamedTuple):
+    """Which page of a list is asked for: behind a cursor, if any, and of the events with `q` in their title."""
+
+    after: str | None
+    q: str
+
+    @property
+    def is_front(self) -> bool:
+        """Whether it is where everybody begins, and where one looks for what has opened lately."""
+        return not (self.after or self.q)
+
+
+EVERYTHING: Final = Wanted(None, "")
 
 
 @event_list.get("/ui", strict_slashes=False)
 async def events_page() -> Response:
-    """The events, newest first."""
-    return rendering.page("events.html", personal=False, **await listing())
+    """What is on: upcoming events, then those without a date, then past ones; or those that were searched for."""
+    try:
+        wanted = list_wanted()
+        typed, mistake = wanted.q, ""
+    except InvalidInput:
+        wanted, typed, mistake = EVERYTHING, request.args["q"], UNSEARCHABLE
+    values = {"typed": typed, "mistake": mistake, **await listing(wanted=wanted)}
+    return rendering.page_or_block("events.html", "listed", status=422 if mistake else 200, personal=False, **values)
 
 
-async def shown_events(after: str | None, shown_to: Audience = "guests") -> EventPage:
-    """The events on one page of the list: the newest, or those after a cursor. Raises Unavailable."""
-    return await box_office().events(EVENTS_PER_PAGE, event_cursor(after) if after else None, shown_to)
+def list_wanted() -> Wanted:
+    """Which page of a list the request asks for. Raises InvalidInput."""
+    (q,) = parsing.parse_texts((Q,), request.args)
+    return Wanted(request.args.get("after") or None, q)
 
 
-async def listing(shown_to: Audience = "guests") -> dict[str, Any]:
-    """What a list of events is made of: one page of them, where it is, where the next is, and its stream."""
-    after = request.args.get("after")
-    shown = await shown_events(after, shown_to)
-    newest = rendering.token(shown.events[0].counts.event_id) if shown.events else ""
+async def shown_events(wanted: Wanted, shown_to: Audience = "guests") -> ProgrammePage:
+    """The events on a page of a list. Raises InvalidInput, Unavailable."""
+    after = programme_cursor(wanted.after) if wanted.after else None
+    return await enquiries().programme(EVENTS_PER_PAGE, after, shown_to, q=wanted.q)
+
+
+async def latest_event(shown_to: Audience = "guests") -> Event | None:
+    """The event that has opened last; None where there is none. Raises Unavailable."""
+    events = (await box_office().events(1, shown_to=shown_to)).events
+    return events[0] if events else None
+
+
+async def listing(shown_to: Audience = "guests", wanted: Wanted | None = None) -> dict[str, Any]:
+    """What a list is made of: the events of the page that is wanted or asked for, where more are, and its stream.
+
+    Raises InvalidInput, Unavailable.
+    """
+    wanted = wanted or list_wanted()
+    shown, now = await shown_events(wanted, shown_to), box_office().now()
+    query = {name: value for name, value in {"q": wanted.q, "after": wanted.after}.items() if value}
+    latest = await latest_event(shown_to) if wanted.is_front else None
+    newest = {"newest": rendering.token(latest.counts.event_id) if latest else ""} if wanted.is_front else {}
     stream = "/ui/stream" if shown_to == "guests" else "/ui/organise/stream"
     return {
-        "events": tuple(view(event, box_office().now()) for event in shown.events),
-        "after": after,
-        "older": cursor(shown.next),
-        "stream": f"{stream}?{urlencode({'after': after} if after else {'newest': newest})}",
+        "events": tuple(view(event, now) for event in shown.events),
+        "q": wanted.q,
+        "after": wanted.after,
+        "more": cursor(shown.next),
+        "query": urlencode(query),
+        "stream": f"{stream}?{urlencode(query | newest)}",
     }

@@ -36,6 +36,20 @@ class EventView(NamedTuple):
         return dates.span(details.starts_at, details.ends_at, details.time_zone, self.year)
 
     @property
+    def day(self) -> dates.Day | None:
+        """The day on which it begins; None where that was not said."""
+        details = self.details
+        return None if details.starts_at is None else dates.tile(details.starts_at, details.time_zone, self.year)
+
+    @property
+    def hours(self) -> str:
+        """At what times of that day, or until which other one; empty where that was not said."""
+        details = self.details
+        if details.starts_at is None:
+            return ""
+        return dates.hours(details.starts_at, details.ends_at, details.time_zone, self.year)
+
+    @property
     def opens(self) -> str:
         """When booking opens; empty where it always has been."""
         return self._moment(self.details.opens_at)

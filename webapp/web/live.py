@@ -14,7 +14,7 @@ from webapp.storage.store import Audience
 from webapp.web import rendering
 from webapp.web.broadcast import Interest
 from webapp.web.cookies import Booking
-from webapp.web.event_list import shown_events
+from webapp.web.event_list import latest_event, list_wanted, shown_events
 from webapp.web.event_view import EventView, view
 from webapp.web.links import event_named
 from webapp.web.parts import box_office, enquiries
@@ -34,21 +34,23 @@ async def list_stream() -> Response:
 
 
 async def streamed_list(shown_to: Audience) -> Response:
-    """What changes at the events on a page of a list; for the newest page also that another has opened.
+    """What changes at the events on a page of a list; for the first page of all also that another has opened.
 
-    `newest` stands for the newest event that the page shows, so that none is missed that opened before the stream.
+    `newest` stands for the event that had opened last when the page was made, so that none is missed that opened
+    between the page and its stream.
     """
-    after, newest = request.args.get("after"), request.args.get("newest")
-    shown = {event.counts.event_id: event for event in (await shown_events(after, shown_to)).events}
-    missed = [event for event in list(shown.values())[:1] if not after and token(event.counts.event_id) != newest]
+    wanted = list_wanted()
+    shown = {event.counts.event_id: event for event in (await shown_events(wanted, shown_to)).events}
+    latest = await latest_event(shown_to) if wanted.is_front else None
+    missed = latest if latest and token(latest.counts.event_id) != request.args.get("newest") else None
     office = box_office()
 
     async def frames(news: list[Counts]) -> bytes:
         return b"".join(_list_frame(office, shown, counts.event_id) for counts in news)
 
-    first = b"".join(opened_frame(event) for event in missed)
+    first = opened_frame(missed) if missed else b""
     events = [event.counts for event in shown.values()]
-    return streamed(Interest(frozenset(shown), openings=not after), events, frames, first)
+    return streamed(Interest(frozenset(shown), openings=wanted.is_front), events, frames, first)
 
 
 def _list_frame(office: BoxOffice, shown: dict[str, Event], event_id: str) -> bytes:
