@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from html import unescape
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
@@ -20,6 +20,8 @@ from webapp.announcements import Announcements
 from webapp.booking.details import Details
 from webapp.booking.state import Counts
 from webapp.box_office import BoxOffice
+from webapp.storage.sqlite import SqliteStore
+from webapp.storage.store import ProgrammePage
 from webapp.web import broadcast, rendering
 from webapp.web.broadcast import Broadcast, Interest
 from webapp.web.event_list import EVENTS_PER_PAGE
@@ -268,6 +270,22 @@ async def test_what_opened_last_is_not_missed_wherever_it_stands_in_the_list(
         assert await late.message() == ("opened", "New: party")
     async with streaming(browser, await list_stream(browser)) as fresh:
         assert (await fresh.message())[0] == "counts"
+
+
+async def test_what_opens_while_the_list_is_read_is_not_missed(
+    browser: Browser, box_office: BoxOffice, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def read_too_early(*asked: Any) -> ProgrammePage:
+        page = await programme(*asked)
+        await box_office.open_event("wine", tickets=1)
+        return page
+
+    programme = store.programme
+    monkeypatch.setattr(store, "programme", read_too_early)
+    address = await list_stream(browser)
+    monkeypatch.undo()
+    async with streaming(browser, address) as stream:
+        assert await stream.message() == ("opened", "New: wine")
 
 
 async def test_the_next_page_hears_of_its_own_events_alone(browser: Browser, box_office: BoxOffice) -> None:

@@ -45,7 +45,9 @@ async def events_page() -> Response:
     except InvalidInput:
         wanted, typed, mistake = EVERYTHING, request.args["q"], UNSEARCHABLE
     values = {"typed": typed, "mistake": mistake, **await listing(wanted=wanted)}
-    return rendering.page_or_block("events.html", "listed", status=422 if mistake else 200, personal=False, **values)
+    if mistake:  # not kept for others: nobody types the same, and it may be long
+        return rendering.page_or_block("events.html", "listed", status=422, **values)
+    return rendering.page_or_block("events.html", "listed", personal=False, **values)
 
 
 def list_wanted() -> Wanted:
@@ -72,9 +74,9 @@ async def listing(shown_to: Audience = "guests", wanted: Wanted | None = None) -
     Raises InvalidInput, Unavailable.
     """
     wanted = wanted or list_wanted()
+    latest = await latest_event(shown_to) if wanted.is_front else None  # first, or what opens meanwhile is missed
     shown, now = await shown_events(wanted, shown_to), box_office().now()
     query = {name: value for name, value in {"q": wanted.q, "after": wanted.after}.items() if value}
-    latest = await latest_event(shown_to) if wanted.is_front else None
     newest = {"newest": rendering.token(latest.counts.event_id) if latest else ""} if wanted.is_front else {}
     stream = "/ui/stream" if shown_to == "guests" else "/ui/organise/stream"
     return {
