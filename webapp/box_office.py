@@ -29,7 +29,7 @@ from webapp.booking.answers import (
 from webapp.booking.decisions import NOBODY_KNOWN
 from webapp.booking.details import Details
 from webapp.booking.ledger import Actor, Contact
-from webapp.booking.state import Counts, Event, EventCursor, EventPage, EventState
+from webapp.booking.state import Counts, Event, EventCursor, EventPage, EventState, Tally
 from webapp.committer import Committer
 from webapp.desk import A, Command, Desk, Once, Rule, Unavailable
 from webapp.desks import SHUTTING_DOWN, Desks
@@ -223,6 +223,10 @@ class BoxOffice:
         Raises Refusal `event_not_found`, Unavailable.
         """
         return await self._seen(event_id, partial(decisions.places, guests=list(guests)))
+
+    async def tally(self, event_id: str) -> Tally:
+        """How many orders an event has had, and who waits first. Raises Refusal `event_not_found`, Unavailable."""
+        return await self._seen(event_id, lambda state: state.tally)
 
     async def events(self, limit: int, before: EventCursor | None = None, shown_to: Audience = "guests") -> EventPage:
         """Events with their published counts, newest first. Raises Unavailable."""

@@ -214,6 +214,11 @@ class Enquiries:
             ]
         )
 
+    async def named(self, entries: Iterable[Entry]) -> dict[str, OrderRow]:
+        """The orders that some entries are about, by id. Raises Unavailable."""
+        order_ids = {entry.order_id for entry in entries if entry.order_id is not None}
+        return {order.id: order for order in await _read(self._archive.orders_with(sorted(order_ids)))}
+
     async def ledger(self, event_id: str, after: int, limit: int) -> list[Entry]:
         """At most `limit` entries behind number `after`. Raises Refusal `event_not_found`, Unavailable."""
         await self._box_office.counts(event_id)

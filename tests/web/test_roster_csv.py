@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.server import Server
 from tests.web.api import ADA, Api
 from tests.web.unhurried import UNHURRIED
-from webapp.web.api.spreadsheet import as_csv
+from webapp.web.spreadsheet import as_csv
 
 GUESTS = [
     {"userId": "bob", "name": "Bob Bobson", "email": "bob@example.org"},

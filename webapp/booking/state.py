@@ -60,6 +60,19 @@ class EventPage(NamedTuple):
     next: EventCursor | None
 
 
+class Tally(NamedTuple):
+    """An event at one instant: its counts, how many orders were ever placed, and the one that has waited longest."""
+
+    counts: Counts
+    placed: int
+    first_waiting: str | None  # the id of the order
+
+    @property
+    def cancelled(self) -> int:
+        """How many orders were cancelled."""
+        return self.placed - self.counts.booked - self.counts.waiting
+
+
 class Arrival(NamedTuple):
     """When a guest was checked in, in microseconds since 1970, UTC, and where."""
 
@@ -108,6 +121,12 @@ class EventState:
             self.event_id, self.capacity, self.booked, len(self.waiting), self.head, self.head_hash,
             len(self.arrivals), self.revision, self.has_lapsed, self.is_deleted,
         )  # fmt: skip
+
+    @property
+    def tally(self) -> Tally:
+        """What an organiser may know besides."""
+        first = self.waiting.first(1)
+        return Tally(self.counts, self.orders, self.live[first[0]] if first else None)
 
     @property
     def is_settled(self) -> bool:

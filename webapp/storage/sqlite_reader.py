@@ -1,7 +1,8 @@
 """What is committed in a SQLite file, read through a connection that cannot write."""
 
+import json
 import sqlite3
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -145,6 +146,14 @@ class SqliteReader:
                    gate, erased_at
               FROM orders WHERE id >= ? AND id < ? || 'g' ORDER BY id LIMIT ?"""
         return [OrderRow._make(row) for row in await self._all(statement, (prefix, prefix, ROWS_PER_CHUNK))]
+
+    async def orders_with(self, order_ids: Sequence[str]) -> list[OrderRow]:
+        """The orders with these ids, in no order; without those that there are not. Raises StoreUnreadable."""
+        statement = """
+            SELECT id, event_id, user_id, name, email, status, placed_at, placed_entry, cancel_reason, checked_in_at,
+                   gate, erased_at
+              FROM orders WHERE id IN (SELECT value FROM json_each(?))"""
+        return [OrderRow._make(row) for row in await self._all(statement, (json.dumps(list(order_ids)),))]
 
     async def orders(self, event_id: str, after: int) -> tuple[list[OrderRow], int | None]:
         """Some orders of an event placed behind entry `after`, in that order, and the entry to go on behind.

@@ -160,6 +160,12 @@ class Archive(Reader, Protocol):
         Raises StoreUnreadable.
         """
 
+    async def orders_with(self, order_ids: Sequence[str]) -> list[OrderRow]:
+        """The orders with these ids, in no order; without those that there are not.
+
+        Raises StoreUnreadable.
+        """
+
     async def orders(self, event_id: str, after: int) -> tuple[list[OrderRow], int | None]:
         """Some orders of an event placed behind entry `after`, in that order, and the entry to go on behind.
 
