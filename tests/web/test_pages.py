@@ -70,7 +70,7 @@ async def test_every_event_has_an_address_of_its_own(browser: Browser, box_offic
 async def test_what_is_not_there_is_a_page_that_leads_on(browser: Browser, page: str) -> None:
     answer = await browser.get(page)
     assert answer.status_code == 404
-    assert "We cannot find that" in await words(answer)
+    assert "Is the link complete?" in await words(answer)
     assert 'href="/ui"' in await answer.get_data(as_text=True)
 
 
@@ -347,7 +347,7 @@ async def test_a_form_from_another_site_is_not_carried_out(browser: Browser, box
     headers = {"Sec-Fetch-Site": "cross-site"}
     answer = await browser.post(f"{GIG}/orders", form={"userId": "Cleo"}, headers=headers)
     assert answer.status_code == 403
-    assert "That is not allowed from here" in await words(answer)
+    assert "Another site’s page has sent this in your name." in await words(answer)
     assert (await box_office.counts("gig")).booked == 0
 
 

@@ -12,8 +12,8 @@ from werkzeug.routing import RequestRedirect
 
 from webapp.booking.answers import Refusal
 from webapp.desk import Unavailable
-from webapp.web import rendering
 from webapp.web.asking import NotAuthenticated
+from webapp.web.error_pages import error_page
 from webapp.web.guard import CrossOrigin, request_id
 from webapp.web.limiter import TooManyAttempts
 from webapp.web.parsing import BODY_BYTES_MAX, InvalidInput
@@ -59,6 +59,12 @@ class Problem:
     def title(self) -> str:
         """The status in words."""
         return HTTPStatus(self.status).phrase
+
+    @property
+    def retry_after_s(self) -> int | None:
+        """After how many seconds another try is worth it; None where it will not be, or nobody knows."""
+        seconds = dict(self.headers).get("Retry-After")
+        return None if seconds is None else int(seconds)
 
 
 def problem_of(error: BaseException) -> Problem:
@@ -124,7 +130,10 @@ async def answer_problem(error: Exception) -> Response:
     if problem.code == "internal":
         log.error("request %s failed", request_id(), exc_info=error)
     if _reader_is_a_person():
-        page = rendering.error_page(problem.status, problem.title, problem.sentence, request_id())
+        page = error_page(
+            problem.status, problem.code, problem.title, problem.sentence,
+            retry_after_s=problem.retry_after_s, request_id=request_id(),
+        )  # fmt: skip
         return _with_headers(page, problem)
     return problem_json(problem)
 

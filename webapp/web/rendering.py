@@ -19,19 +19,6 @@ from webapp.web.parts import parts
 
 SHARED_PAGES_KEPT: Final = 256
 
-HEADINGS: Final = {
-    400: "That did not work",
-    403: "That is not allowed from here",
-    404: "We cannot find that",
-    405: "That did not work",
-    409: "That is not possible now",
-    413: "That is too much at once",
-    429: "One moment, please",
-    500: "Something went wrong on our side",
-    503: "Too busy just now",
-}
-"""What an error page says first, where the name of the status would not help a person."""
-
 
 def page(template: str, *, status: int = 200, personal: bool = True, **values: object) -> Response:
     """A whole page. One that holds nothing personal is rendered once for the same values, all of them hashable.
@@ -61,14 +48,6 @@ def block(template: str, name: str, **values: object) -> str:
     """One named block of a page. What the page sets or imports outside its blocks is not there."""
     found = _ENVIRONMENT.get_template(template)
     return "".join(found.blocks[name](found.new_context(values)))
-
-
-def error_page(status: int, title: str, sentence: str, request_id: str) -> Response:
-    """The page that says what went wrong: `title` where this module has no better heading, and a sentence."""
-    return page(
-        "error.html", status=status, code=status, title=HEADINGS.get(status, title), sentence=sentence,
-        request_id=request_id, is_our_fault=status >= HTTPStatus.INTERNAL_SERVER_ERROR,
-    )  # fmt: skip
 
 
 def see_other(address: str) -> Response:
