@@ -18,6 +18,7 @@ from webapp.booking.details import Details
 from webapp.box_office import BoxOffice
 from webapp.storage.sqlite import SqliteStore
 from webapp.web import rendering
+from webapp.web.compression import Content
 from webapp.web.event_list import EVENTS_PER_PAGE
 
 NOW: Final = at("2026-11-27T20:00")
@@ -266,9 +267,9 @@ async def test_what_is_equal_is_rendered_once(
     await create(office, "gig", opens_at=NOW + DAY)
     rendered = []
 
-    def render(template: str, **values: object) -> str:
+    def render(template: str, **values: object) -> Content:
         rendered.append(template)
-        return as_before(template, **values)
+        return Content(as_before(template, **values).encode())
 
     as_before = rendering._rendered
     monkeypatch.setattr(rendering, "_rendered_once", lru_cache(render))

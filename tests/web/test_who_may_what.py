@@ -47,6 +47,7 @@ ROUTES = [
     ("GET /metrics", "GET /metrics", "", ORGANISER, {200}),
     ("GET /openapi.json", "GET /openapi.json", "", ANYONE, {200}),
     ("GET /docs", "GET /docs", "", ANYONE, {200}),
+    ("GET /robots.txt", "GET /robots.txt", "", ANYONE, {200}),
     ("GET /static/<path:name>", "GET /static/app.css", "", ANYONE, {200}),
     ("POST /initialize", "POST /initialize", GIG, ORGANISER, {200}),
     ("POST /book", "POST /book", BOB, ANYONE, {200}),

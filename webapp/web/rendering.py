@@ -1,5 +1,7 @@
 """Pages, and single blocks of pages, rendered from `templates/`. Knows no rule, and reads nothing but the templates.
 
+What is the same for everybody is kept, also compressed. What is personal is neither: see `compression`.
+
 The environment is Jinja's synchronous one: a page of fifty rows takes two thirds of the time that Quart's own takes.
 """
 
@@ -14,9 +16,11 @@ from quart import Response, request
 
 from webapp.paths import TEMPLATES
 from webapp.web.assets import asset
+from webapp.web.compression import Content, answered
 from webapp.web.parsing import slug
 from webapp.web.parts import parts
 
+HTML: Final = "text/html; charset=utf-8"
 SHARED_PAGES_KEPT: Final = 256
 
 
@@ -25,8 +29,12 @@ def page(template: str, *, status: int = 200, personal: bool = True, **values: o
 
     Browsers may keep such a page, too, if they ask again before showing it.
     """
-    render = _rendered if personal else _rendered_once
-    return _response(render(template, mode=parts().settings.app_env, **values), status, personal)
+    mode = parts().settings.app_env
+    if personal:
+        return _response(_rendered(template, mode=mode, **values), status, personal)
+    answer = answered(_rendered_once(template, mode=mode, **values), HTML, status=status)
+    answer.headers["Cache-Control"] = "no-cache"
+    return answer
 
 
 def page_or_block(template: str, name: str, *, status: int = 200, personal: bool = True, **values: object) -> Response:
@@ -103,11 +111,13 @@ def _rendered(template: str, **values: object) -> str:
     return _ENVIRONMENT.get_template(template).render(values)
 
 
-_rendered_once: Final = lru_cache(SHARED_PAGES_KEPT)(_rendered)
+@lru_cache(SHARED_PAGES_KEPT)
+def _rendered_once(template: str, **values: object) -> Content:
+    return Content(_rendered(template, **values).encode())
 
 
 def _response(text: str, status: int, personal: bool) -> Response:
-    answer = Response(text, status, content_type="text/html; charset=utf-8")
+    answer = Response(text, status, content_type=HTML)
     answer.headers["Cache-Control"] = "no-store" if personal else "no-cache"
     return answer
 
