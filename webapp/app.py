@@ -26,6 +26,7 @@ from webapp.web.assets import assets
 from webapp.web.auth import Gatekeeper
 from webapp.web.connection import Connection
 from webapp.web.contract import contract
+from webapp.web.event_calendar import event_calendar
 from webapp.web.event_list import event_list
 from webapp.web.event_page import event_page
 from webapp.web.health import health
@@ -101,7 +102,7 @@ def create_app(parts: Parts, requests: Log) -> Quart:
     app.asgi_http_class = Connection
     app.url_map.merge_slashes = False  # an event's id may hold two slashes in a row
     app.extensions[NAME] = parts
-    pages = (event_list, event_page, order_page, live, *organiser.fronts)
+    pages = (event_list, event_page, event_calendar, order_page, live, *organiser.fronts)
     for front in (assets, contract, health, *pages, metrics_front, *api.fronts, reference):
         app.register_blueprint(front)
     app.before_request(guard.look_before_routing)

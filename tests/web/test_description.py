@@ -290,7 +290,7 @@ def routes(box_office: BoxOffice) -> set[str]:
     found = set()
     for rule in app_over(box_office).url_map.iter_rules():
         path = re.sub(r"<[^>]+>", "{}", rule.rule)
-        if path not in {"/", "/docs"} and not re.match(r"/(ui|static)(/|$)", path):
+        if path not in {"/", "/docs", "/robots.txt"} and not re.match(r"/(ui|static)(/|$)", path):
             found |= {f"{method} {path}" for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}}
     return found
 

@@ -62,6 +62,7 @@ ROUTES = [
     ("GET /ui/events/<event_slug>", "GET /ui/events/gig", "", ANYONE, {200}),
     ("GET /ui/events/<event_slug>", "GET /ui/events/missing", "", ANYONE, {404}),
     ("GET /ui/events/<event_slug>/stream", "HEAD /ui/events/gig/stream", "", ANYONE, {200}),
+    ("GET /ui/events/<event_slug>/calendar.ics", "GET /ui/events/gig/calendar.ics", "", ANYONE, {404}),
     ("POST /ui/events/<event_slug>/orders", "POST /ui/events/gig/orders", "userId=cleo", ANYONE, {200, 303}),
     ("POST /ui/events/<event_slug>/place", "POST /ui/events/gig/place", "userId=cleo", ANYONE, {200}),
     (f"GET {ORDER_PAGE}", "GET /ui/orders/{bob}/{bob_key}", "", ANYONE, {200}),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from webapp.settings import Settings
+from webapp.web.calendars import CalendarUids
 from webapp.web.cookies import GuestMemories, Sessions
 from webapp.web.limiter import BoundedTable, Clock, Limiter, TooManyAttempts, network
 from webapp.web.order_keys import OrderKeys
@@ -65,10 +66,10 @@ WRONG_TOKEN: Final = Nobody(
 class Gatekeeper:
     """Verifies passwords and tokens: slowly for who guesses, quickly for who is known, and never locks anybody out.
 
-    Next to its own judgement it has the `tokens`, the `sessions`, the guests' `memories`, their `order_keys` and their
-    `ticket_codes`. `credentials` gives those of the moment; `clock` gives seconds since 1970, UTC, and `timer` seconds
-    that never run backwards. With `open_to_all`, everybody is the organiser. Used from one event loop; `close` it at
-    the end.
+    Next to its own judgement it has the `tokens`, the `sessions`, the guests' `memories`, their `order_keys` and
+    `ticket_codes`, and the events' `calendar_uids`. `credentials` gives those of the moment; `clock` gives seconds
+    since 1970, UTC, and `timer` seconds that never run backwards. With `open_to_all`, everybody is the organiser. Used
+    from one event loop; `close` it at the end.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Gatekeeper:
         self.memories = GuestMemories(secrets.guest_cookie, clock=clock)
         self.order_keys = OrderKeys(secrets.manage_link)
         self.ticket_codes = TicketCodes(secrets.ticket_code)
+        self.calendar_uids = CalendarUids(secrets.calendar_uid)
         self.open_to_all = open_to_all
         self._credentials = credentials
         self._cache_key = secrets.basic_cache

@@ -25,6 +25,7 @@ class Secrets:
     basic_cache: bytes
     manage_link: bytes
     ticket_code: bytes
+    calendar_uid: bytes
 
     @classmethod
     def derived_from(cls, secret: bytes) -> "Secrets":
@@ -37,6 +38,7 @@ class Secrets:
             basic_cache=_key(secret, b"basic-cache"),
             manage_link=_key(secret, b"manage-link"),
             ticket_code=_key(secret, b"ticket-code"),
+            calendar_uid=_key(secret, b"calendar-uid"),
         )
 
     @classmethod
