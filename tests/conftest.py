@@ -10,6 +10,7 @@ import pytest
 
 # Before anything is imported that imports them, hence the order below.
 pytest.register_assert_rewrite(
+    "tests.e2e.browser",
     "tests.machine",
     "tests.reliability.api_driver",
     "tests.reliability.public_ledger",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.screenshots import DOCS, PICTURES, described
 from tests.server import CODE, PASSWORD, Server
 from webapp.cli import main
 from webapp.settings import markdown_table
@@ -102,11 +103,18 @@ def test_the_table_of_settings_is_the_one_of_the_code() -> None:
     assert re.findall(r"^\| setting .*?\n\n", README, re.MULTILINE | re.DOTALL) == [markdown_table() + "\n"]
 
 
-@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md", "docs/screenshots.md"])
 def test_every_link_to_a_file_leads_somewhere(page: str) -> None:
     files = [link for link in links((CODE / page).read_text()) if not link.startswith("https://")]
-    assert [file for file in files if not (CODE / file).exists()] == []
+    assert [file for file in files if not (CODE / page).parent.joinpath(file).exists()] == []
     assert files or page == "CHANGELOG.md"
+
+
+def test_the_pictures_are_those_that_the_command_takes_and_no_burden_to_a_clone() -> None:
+    pictures = {path.relative_to(DOCS).as_posix(): path.stat().st_size for path in PICTURES.iterdir()}
+    assert (DOCS / "screenshots.md").read_text() == described()
+    assert set(links(described())) == pictures.keys()
+    assert sum(pictures.values()) < 2_500_000
 
 
 def test_the_python_that_is_asked_for_is_the_one_that_is_needed() -> None:

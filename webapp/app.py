@@ -30,6 +30,7 @@ from webapp.web.event_calendar import event_calendar
 from webapp.web.event_list import event_list
 from webapp.web.event_page import event_page
 from webapp.web.health import health
+from webapp.web.ledger_page import ledger_page
 from webapp.web.live import live
 from webapp.web.metrics import metrics as metrics_front
 from webapp.web.order_page import order_page
@@ -102,7 +103,7 @@ def create_app(parts: Parts, requests: Log) -> Quart:
     app.asgi_http_class = Connection
     app.url_map.merge_slashes = False  # an event's id may hold two slashes in a row
     app.extensions[NAME] = parts
-    pages = (event_list, event_page, event_calendar, order_page, live, *organiser.fronts)
+    pages = (event_list, event_page, event_calendar, order_page, ledger_page, live, *organiser.fronts)
     for front in (assets, contract, health, *pages, metrics_front, *api.fronts, reference):
         app.register_blueprint(front)
     app.before_request(guard.look_before_routing)

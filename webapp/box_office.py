@@ -193,7 +193,6 @@ class BoxOffice:
 
     async def event(self, event_id: str) -> Event:
         """An event as everybody may see it. Raises Refusal `event_not_found`, Unavailable."""
-        self._desks.touch(event_id)
         found = self.published_event(event_id) or await self._read(self._store.event(event_id))
         if found is None or found.counts.is_deleted:
             raise Refusal("event_not_found", "Event not found")
@@ -209,7 +208,8 @@ class BoxOffice:
         return desk.published if desk else None
 
     def published_event(self, event_id: str) -> Event | None:
-        """An event that is in memory; None says nothing."""
+        """An event that is in memory, where it stays as long as it is asked for; None says nothing."""
+        self._desks.touch(event_id)
         desk = self._desks.get(event_id)
         return Event(desk.published, desk.details) if desk and desk.published else None
 

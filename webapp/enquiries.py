@@ -9,9 +9,21 @@ from webapp.booking.ledger import Actor, Entry, pseudonym
 from webapp.booking.state import Arrival, Status
 from webapp.box_office import BoxOffice
 from webapp.desk import Unavailable
-from webapp.storage.store import Archive, Audience, OrderRow, ProgrammeCursor, ProgrammePage, StoreUnreadable, Turn
+from webapp.storage.store import (
+    Archive,
+    Audience,
+    OrderRow,
+    ProgrammeCursor,
+    ProgrammePage,
+    StoreUnreadable,
+    Turn,
+)  # fmt: skip
+from webapp.turnout import Turnout, Turnouts
 
 READ_TIMEOUT_S: Final = 8.0
+SEARCHES_MAX: Final = 4
+"""So many searches for a title may wait at a time, since each looks at all events, and all other reads wait for it."""
+
 TURNS_MAX: Final = 1_000
 """Cancellations and changes that a history looks back on. Whoever has seen more of them is told so."""
 
@@ -96,7 +108,9 @@ class Enquiries:
 
     def __init__(self, archive: Archive, box_office: BoxOffice) -> None:
         self._archive = archive
+        self._searches = 0
         self._box_office = box_office
+        self._turnouts = Turnouts(archive)
 
     async def programme(
         self, limit: int, after: ProgrammeCursor | None = None, shown_to: Audience = "guests", *, q: str = ""
@@ -105,8 +119,13 @@ class Enquiries:
 
         With `q`, those that have it in their title, whatever the case. Raises Unavailable.
         """
-        now = self._box_office.now()
-        page = await _read(self._archive.programme(now, limit, after, shown_to, q))
+        if q and self._searches >= SEARCHES_MAX:
+            raise Unavailable("overloaded", "Too many people are searching just now", 1)
+        self._searches += bool(q)
+        try:
+            page = await _read(self._archive.programme(self._box_office.now(), limit, after, shown_to, q))
+        finally:
+            self._searches -= bool(q)
         return ProgrammePage(self._box_office.as_published(page.events, shown_to), page.next)
 
     async def order(self, order_id: str) -> OrderRow:
@@ -223,6 +242,11 @@ class Enquiries:
         """At most `limit` entries behind number `after`. Raises Refusal `event_not_found`, Unavailable."""
         await self._box_office.counts(event_id)
         return await _read(self._archive.ledger_page(event_id, after, limit))
+
+    async def turnout(self, event_id: str) -> Turnout:
+        """How an event has filled over time. Raises Refusal `event_not_found`, Unavailable."""
+        counts = await self._box_office.counts(event_id)
+        return await _read(self._turnouts.up_to(event_id, counts.head))
 
     async def _placing(self, order: OrderRow) -> Entry:
         return (await _read(self._archive.ledger_page(order.event_id, order.placed_entry - 1, 1)))[0]

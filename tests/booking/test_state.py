@@ -326,3 +326,18 @@ def test_what_stands_aside_is_handed_along_with_the_entry() -> None:
     entry = state.record(Fact("revised", detail=details.sealed(), aside=details), AT, "organiser")
     assert entry.aside == details
     assert entry.hash == seal(state_after(OPENED).head_hash, "gig", entry._replace(aside=None))
+
+
+def test_a_tally_counts_who_has_gone_and_names_who_is_next() -> None:
+    state = state_after(OPENED)
+    assert (state.tally.placed, state.tally.cancelled, state.tally.first_waiting) == (0, 0, None)
+    for fact, placed, cancelled, first in (
+        (BOB_BOOKS, 1, 0, None),
+        (CLEO_JOINS, 2, 0, "order-2"),
+        (DAN_JOINS, 3, 0, "order-2"),
+        (CLEO_CANCELS, 3, 1, "order-3"),
+        (erased(3, "Dan"), 3, 1, "order-3"),
+    ):
+        state.record(fact, AT, "guest")
+        assert state.tally == (state.counts, placed, first)
+        assert state.tally.cancelled == cancelled

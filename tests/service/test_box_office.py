@@ -51,6 +51,21 @@ async def until_dropped(box_office: BoxOffice, event: str) -> None:
 # Booking, cancelling, resizing
 
 
+async def test_a_tally_is_that_of_one_instant_and_outlives_the_state_in_memory(
+    store: SqliteStore, start: Start
+) -> None:
+    box_office = await start(BoxOffice(store, desk_idle_s=0.0))
+    await box_office.open_event("gig", tickets=1)
+    for guest in ("Bob", "Cleo", "Dan"):
+        await box_office.book("gig", guest)
+    await box_office.cancel("gig", "Bob", "guest")
+    dan = (await box_office.place("gig", "Dan")).order_id
+    await until_dropped(box_office, "gig")
+    assert await box_office.tally("gig") == (await box_office.counts("gig"), 3, dan)
+    with pytest.raises(Refusal):
+        await box_office.tally("talk")
+
+
 async def test_a_rush_books_exactly_the_capacity(box_office: BoxOffice) -> None:
     await box_office.open_event("gig", tickets=3)
     orders = await asyncio.gather(*(box_office.book("gig", f"guest-{n}") for n in range(50)))

@@ -590,6 +590,15 @@ async def test_a_ledger_is_read_in_pages(crowd: Life, ask: Ask) -> None:
     assert state.counts == crowd.state.counts
 
 
+async def test_the_orders_that_entries_are_about_are_found_at_once(crowd: Life, ask: Ask) -> None:
+    enquiries = await ask(crowd)
+    named = await enquiries.named(crowd.entries)
+    assert named.keys() == {entry.order_id for entry in crowd.entries} - {None}
+    for order_id, order in named.items():
+        assert order == await enquiries.order(order_id)
+    assert await enquiries.named(entry for entry in crowd.entries if entry.order_id is None) == {}
+
+
 ASKED: dict[str, Callable[[Enquiries], Awaitable[Any]]] = {
     "roster": lambda enquiries: enquiries.roster("talk", share=None, q="", after=0, limit=1),
     "whole roster": lambda enquiries: anext(enquiries.whole_roster("talk", share=None, q="")),
@@ -608,7 +617,7 @@ async def test_of_an_event_that_is_not_there_nothing_is_told(
     assert await refused(ASKED[what](Enquiries(store, box_office))) == "event_not_found"
 
 
-READS = ("order", "orders", "ledger_page", "turns_of", "turns_at")
+READS = ("order", "orders", "orders_with", "ledger_page", "turns_of", "turns_at")
 
 
 @pytest.mark.parametrize("read", READS)
@@ -630,6 +639,7 @@ async def test_where_the_database_cannot_be_read_that_is_said(
     asked: dict[str, Callable[[], Awaitable[Any]]] = {
         "order": lambda: enquiries.order(order.id),
         "orders": lambda: enquiries.roster("gig", share=None, q="", after=0, limit=1),
+        "orders_with": lambda: enquiries.named(life.entries),
         "ledger_page": lambda: enquiries.ledger("gig", 0, 1),
         "turns_of": lambda: enquiries.explained(order),
         "turns_at": lambda: enquiries.explained(order),

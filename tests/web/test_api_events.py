@@ -14,8 +14,8 @@ from tests.server import Server, free_port
 from tests.web.api import ADA, V1, Api, created, faults
 from webapp.booking.details import Details
 from webapp.booking.state import Counts, Event
-from webapp.web.api.event_ids import CANDIDATES_MAX, candidates
 from webapp.web.api.preconditions import tag
+from webapp.web.event_ids import CANDIDATES_MAX, candidates
 
 NAMES = itertools.count(1)
 

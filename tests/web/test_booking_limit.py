@@ -8,6 +8,7 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -59,7 +60,8 @@ def book(server: Server, sender: str, guest: str = "bob", **headers: str) -> Rep
 
 def fill_in(server: Server, request: str, sender: str, guest: str, **headers: str) -> Reply:
     """Send one of the guests' forms."""
-    body = urlencode({"userId": guest}).encode()
+    email = f"{sha256(guest.encode()).hexdigest()[:12]}@example.org"
+    body = urlencode({"userId": guest, "name": guest, "email": email}).encode()
     return server.ask(request, body, {**FORM, "X-Forwarded-For": sender, **headers})
 
 
@@ -134,7 +136,7 @@ def test_the_routes_of_booking_share_one_limit(server: Server, bob: str) -> None
     assert is_refused(fill_in(server, PLACE, bob, "Bob"))
 
 
-@pytest.mark.parametrize(("request_", "name"), [(ORDERS, "booking"), (PLACE, "finding")])
+@pytest.mark.parametrize(("request_", "name"), [(ORDERS, "booking-name"), (PLACE, "finding-userId")])
 @pytest.mark.parametrize("headers", [{}, pages.HTMX], ids=["whole", "htmx"])
 def test_the_page_keeps_what_was_typed_and_says_when_to_try_again(
     server: Server, bob: str, request_: str, name: str, headers: dict[str, str]
@@ -146,7 +148,7 @@ def test_the_page_keeps_what_was_typed_and_says_when_to_try_again(
     page = refused.body.decode()
     wait = refused.headers["Retry-After"]
     assert f"Too many requests come from your network just now. Please try again in {wait} second" in page
-    field = re.search(rf'<input id="{name}-userId"[^>]*>', page)
+    field = re.search(rf'<input id="{name}"[^>]*>', page)
     assert field is not None
     assert 'value="Cleo &amp; &lt;b&gt;"' in field[0]
     assert '<main id="main"' in page
@@ -281,7 +283,7 @@ async def test_the_page_says_how_long_to_wait_in_words(app: Quart, watch: Watch)
         await post(browser)
     for pause, wait in ((0, "20 seconds"), (19, "1 second")):
         watch.now += pause
-        form = {"userId": "Bob"}
+        form = {"name": "Bob", "email": "bob@example.org"}
         refused = await browser.post("/ui/events/gig/orders", form=form, scope_base=AWAY)
         shown = await pages.words(refused)
         assert f"Too many requests come from your network just now. Please try again in {wait}." in shown

@@ -4,16 +4,17 @@ import gzip
 from collections.abc import Iterator
 
 import pytest
+from quart import Quart
 
 from tests.client import Reply
 from tests.server import Server
 from webapp.paths import STATIC
 from webapp.web.assets import ASSETS, asset
-from webapp.web.compression import Content, takes_gzip
+from webapp.web.compression import Content, answered, takes_gzip
 
 GZIP = {"Accept-Encoding": "gzip, deflate, br, zstd"}
 SHEET = "/static/app.css"
-PUBLIC = ["/ui", "/ui/events/gig"]
+PUBLIC = ["/ui", "/ui/events/gig", "/ui/events/gig/ledger"]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def test_a_client_gets_what_it_says_that_it_takes(accepted: str, taken: bool) ->
     assert takes_gzip(accepted) is taken
 
 
-@pytest.mark.parametrize("page", [*PUBLIC, SHEET, asset("vendor/htmx-2.0.11.min.js")])
+@pytest.mark.parametrize("page", [*PUBLIC, SHEET, asset("vendor/htmx-2.0.11.min.js"), asset("ledger.js")])
 def test_compressed_it_is_less_of_the_same(server: Server, page: str) -> None:
     whole, less = server.ask(f"GET {page}"), server.ask(f"GET {page}", None, GZIP)
     assert (whole.status, less.status) == (200, 200)
@@ -101,11 +102,13 @@ def test_a_page_that_has_changed_is_sent_again(server: Server) -> None:
     [
         ("GET", "/ui/sign-in"),
         ("GET", "/ui/nowhere"),
+        ("GET", "/ui/events/gig/ledger?entry=1&hash=abc"),
         ("POST", "/ui/events/gig/place"),
         ("GET", "/status/gig"),
         ("GET", "/api/v1/events/gig"),
         ("GET", "/api/v1/events/gig/ledger"),
         ("HEAD", "/ui/events/gig/stream"),
+        ("HEAD", "/ui/events/gig/ledger/stream"),
         ("HEAD", "/api/v1/events/gig/stream"),
     ],
 )
@@ -145,6 +148,29 @@ def test_parts_are_cut_out_of_the_whole(server: Server) -> None:
         assert server.ask(f"GET {SHEET}", None, {**headers, "Range": "bytes=10-", "If-Range": tag}).status == status
 
 
+@pytest.mark.parametrize("version", ["", "?v=", "?v=0000000000", "?v", "?w={right}", "?v={right}0", "?v=0&v={right}"])
+def test_a_file_is_kept_for_good_only_under_the_address_of_its_version(server: Server, version: str) -> None:
+    right = ASSETS["app.css"].version
+    reply = server.ask(f"GET {SHEET}{version.format(right=right)}")
+    assert (reply.status, reply.headers["Cache-Control"]) == (200, "no-cache")
+    kept = server.ask(f"GET {asset('app.css')}")
+    assert (kept.body, kept.headers["Cache-Control"]) == (reply.body, "public, max-age=31536000, immutable")
+
+
+@pytest.mark.parametrize("headers", [GZIP, {}])
+@pytest.mark.parametrize("status", [404, 422])
+async def test_who_has_an_error_page_already_is_sent_it_again(status: int, headers: dict[str, str]) -> None:
+    content = Content(b"There is no such page. " * 20)
+    tags = f'"{content.tag}", "{content.tag}-gzip"'
+    async with Quart(__name__).test_request_context("/", headers={**headers, "If-None-Match": tags}):
+        assert answered(content, "text/html").status_code == 304
+        answer = answered(content, "text/html", status=status)
+    assert answer.status_code == status
+    assert "ETag" not in answer.headers
+    body = await answer.get_data(as_text=False)
+    assert (gzip.decompress(body) if headers else body) == content.body
+
+
 def test_what_compressing_would_only_lengthen_stays_as_it_is() -> None:
     assert Content(b"short").gzipped is None
     assert Content(b"long, " * 100).gzipped is not None
@@ -157,7 +183,7 @@ def test_every_file_was_compressed_at_the_start() -> None:
 
 def test_browsers_are_told_what_a_file_is(server: Server) -> None:
     for name, media_type in [
-        ("app.js", "text/javascript; charset=utf-8"),
+        ("ledger.js", "text/javascript; charset=utf-8"),
         ("app.css", "text/css; charset=utf-8"),
         ("icons.svg", "image/svg+xml"),
         ("vendor/manifest.json", "application/json"),

@@ -73,6 +73,7 @@ async def main_of(answer: Response) -> Main:
     ("path", "heading", "links"),
     [
         ("/ui/events/missing", "There is no such event", ["/ui"]),
+        ("/ui/events/missing/ledger", "There is no such event", ["/ui"]),
         ("/ui/events/~ZZ", "There is no such event", ["/ui"]),
         ("/ui/orders/0123456789abcdef0123/n3J0c2VjcmV0LWtleS1vZg", "There is no such order", ["/ui"]),
         ("/ui/nowhere", "There is no such page", ["/ui"]),
@@ -127,7 +128,7 @@ async def test_who_asks_too_often_is_told_how_long_to_wait(browser: Browser) -> 
     assert f"Please try again in {wait(seconds)}." in await words(answer)
 
 
-@pytest.mark.parametrize("path", ["/ui", "/ui?after=", "/ui/events/gig"])
+@pytest.mark.parametrize("path", ["/ui", "/ui?after=", "/ui/events/gig", "/ui/events/gig/ledger?after=7"])
 async def test_the_error_page_needs_no_database(
     browser: Browser, store: SqliteStore, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:

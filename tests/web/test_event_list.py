@@ -1,5 +1,6 @@
 """The list of events, as a guest meets it: what is on, in which order, and looking for a title."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
@@ -16,6 +17,7 @@ from tests.web.pages import HTMX, Clock, app_over, sign_in, text_of, words
 from tests.web.test_dates import at
 from webapp.booking.details import Details
 from webapp.box_office import BoxOffice
+from webapp.enquiries import SEARCHES_MAX
 from webapp.storage.sqlite import SqliteStore
 from webapp.web import rendering
 from webapp.web.compression import Content
@@ -239,7 +241,7 @@ async def test_before_it_opens_a_card_says_exactly_when_for_a_clock_to_count_dow
 ) -> None:
     await create(office, "gig", opens_at=NOW + HOUR)
     page = await (await browser.get("/ui")).get_data(as_text=True)
-    opens = f'<time data-countdown="{(NOW + HOUR) // 1_000}">Opens Friday 27 November 21:00 (Europe/Berlin)</time>'
+    opens = f'data-countdown="{(NOW + HOUR) // 1_000}">Friday 27 November 21:00 (Europe/Berlin)</time>'
     assert opens in page
 
 
@@ -388,3 +390,39 @@ async def test_htmx_gets_the_list_without_the_field_that_is_typed_in(browser: Br
     page = await browser.get("/ui?q=winter", headers={**HTMX, "HX-History-Restore-Request": "true"})
     assert "<html" in await page.get_data(as_text=True)
     assert "HX-Request" in (await browser.get("/ui")).headers["Vary"]
+
+
+async def test_an_event_that_can_still_be_booked_is_not_past(browser: Browser, office: BoxOffice) -> None:
+    await create(office, "gig", starts_at=NOW - HOUR, closes_at=NOW + HOUR)
+    said = await words(await browser.get("/ui"))
+    assert "2 of 2 left" in said
+    assert "Past" not in said
+
+
+async def test_searches_wait_for_each_other_in_small_numbers_only(
+    browser: Browser, office: BoxOffice, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or everybody's reads would wait until all of them had looked at every event."""
+    await create(office, "gig")
+    held, full, found = asyncio.Event(), asyncio.Event(), store.programme
+
+    waiting = []
+
+    async def slow(now: int, limit: int, after: Any, shown_to: Any, q: str = "") -> Any:
+        if q:
+            waiting.append(q)
+            if len(waiting) == SEARCHES_MAX:
+                full.set()
+            await held.wait()
+        return await found(now, limit, after, shown_to, q)
+
+    monkeypatch.setattr(store, "programme", slow)
+    searches = [asyncio.create_task(browser.get(f"/ui?q={number}")) for number in range(SEARCHES_MAX)]
+    async with asyncio.timeout(30):
+        await full.wait()
+    refused = await browser.get("/ui?q=more")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+    assert (await browser.get("/ui")).status_code == 200
+    held.set()
+    assert [(await search).status_code for search in searches] == [200] * SEARCHES_MAX
+    assert (await browser.get("/ui?q=gig")).status_code == 200

@@ -1,7 +1,9 @@
 """The page of an order: for whoever has its key, and for nobody else."""
 
+import html
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -13,13 +15,18 @@ from tests.web.test_dates import at
 from webapp.booking.details import Details
 from webapp.booking.ledger import Contact
 from webapp.box_office import BoxOffice
+from webapp.desk import Unavailable
 from webapp.enquiries import Enquiries
 from webapp.storage.sqlite import SqliteStore
 from webapp.web.order_keys import OrderKeys
+from webapp.web.qr_codes import qr_code
 from webapp.web.rendering import order_path
 from webapp.web.secrets import Secrets
+from webapp.web.ticket_codes import TicketCodes
 
 KEYS: Final = OrderKeys(Secrets.derived_from(bytes(32)).manage_link)
+CLEO: Final = {"name": "Cleo", "email": "cleo@example.org"}
+CODES: Final = TicketCodes(Secrets.derived_from(bytes(32)).ticket_code)
 HOSTILE: Final = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
 GIG: Final = Details(
     title="Summer night", venue="Stadtpark", time_zone="Europe/Berlin",
@@ -62,26 +69,30 @@ async def test_a_ticket_shows_what_the_door_needs(browser: Browser, office: BoxO
     assert answer.status_code == 200
     shown = await words(answer)
     when = "Friday 27 November 20:00–23:00 (Europe/Berlin)"
-    assert f"Ticket Summer night {when} Stadtpark Bob Brandt Code {order_id} You’re in" in shown
+    assert f"Ticket Summer night When {when} Where Stadtpark Name Bob Brandt Code {CODES.code(order_id)}" in shown
     assert "bob-17" not in shown
+    assert order_id not in shown
     assert "You asked on 20 November at 13:45, when a ticket was free, and got it at once." in shown
 
 
 async def test_who_gave_no_name_is_called_by_his_user_id(browser: Browser, office: BoxOffice) -> None:
     (bobs,) = await booked(office, "Bob")
-    assert "Stadtpark Bob Code" in await words(await browser.get(path(bobs)))
+    assert "Where Stadtpark Name Bob Code" in await words(await browser.get(path(bobs)))
 
 
 async def test_who_waits_reads_where_he_stands_and_why(browser: Browser, office: BoxOffice, clock: Clock) -> None:
     *_, cleos = await booked(office, "Ada", "Bob", "Eve", "Cleo")
     shown = await words(await browser.get(path(cleos)))
-    assert "You are 3rd 2 people are ahead of you, and nobody can overtake you." in shown
+    assert "You are 3rd on the waiting list" in shown
+    assert "2 people are ahead of you Nobody can overtake you. As soon as a ticket is yours, you will see it" in shown
+    assert "Code" not in shown
     assert "Why you are 3rd You asked on 20 November at 13:45; 2 people asked before you." in shown
     for guest, when in (("Bob", "2026-11-20T14:02"), ("Ada", "2026-11-20T15:10")):
         clock.now = at(when)
         await office.cancel("gig", guest, "guest")
     shown = await words(await browser.get(path(cleos)))
-    assert "You are 1st: nobody is ahead of you The next ticket that comes free is yours, at once." in shown
+    assert "You are 1st on the waiting list" in shown
+    assert "Nobody is ahead of you The next ticket that comes free is yours, at once" in shown
     assert "2 people before you cancelled, at 14:02 and 15:10." in shown
 
 
@@ -105,11 +116,69 @@ async def test_once_the_event_has_begun_nobody_is_promised_a_ticket(
     assert "The event has begun: nobody else gets the ticket." in asked
 
 
+async def test_after_the_event_the_page_speaks_of_it_as_over(browser: Browser, office: BoxOffice, clock: Clock) -> None:
+    bobs, cleos = await booked(office, "Bob", "Cleo")
+    clock.now = at("2026-11-27T23:00")
+    shown = await words(await browser.get(path(cleos)))
+    assert "You were 1st on the waiting list" in shown
+    assert "The event is over, and no ticket came free in time." in shown
+    assert "Why you were 1st" in shown
+    for order_id in (bobs, cleos):
+        page = await (await browser.get(path(order_id))).get_data(as_text=True)
+        assert "/cancellation" not in page
+        assert "calendar.ics" not in page
+
+
+async def test_an_event_without_an_end_is_never_called_over(browser: Browser, office: BoxOffice, clock: Clock) -> None:
+    await office.revise("gig", details=replace(GIG, ends_at=None))
+    _, cleos = await booked(office, "Bob", "Cleo")
+    clock.now = at("2026-11-30T12:00")
+    shown = await words(await browser.get(path(cleos)))
+    assert "You are 1st on the waiting list" in shown
+    assert "The event has begun, and no more tickets are given out." in shown
+
+
+async def test_the_qr_code_leads_the_organiser_to_the_ticket(office: BoxOffice) -> None:
+    (bobs,) = await booked(office, "Bob")
+    browser = app_over(office, PUBLIC_URL="https://fairlist.example").test_client()
+    page = await (await browser.get(path(bobs))).get_data(as_text=True)
+    code = qr_code(f"https://fairlist.example/ui/organise/tickets/{CODES.code(bobs)}")
+    assert code is not None
+    assert f'<path d="{code.path}" stroke="#000"/>' in page
+    assert f'viewBox="0 0 {code.size} {code.size}"' in page
+    assert f'<rect width="{code.size}" height="{code.size}" fill="#fff"/>' in page
+    assert 'role="img" aria-label="QR code for the door. It says the same as the code below."' in page
+
+
+async def test_where_no_qr_code_can_hold_the_address_the_code_is_enough(office: BoxOffice) -> None:
+    (bobs,) = await booked(office, "Bob")
+    answer = await app_over(office, PUBLIC_URL=f"https://{'x' * 3_000}.example").test_client().get(path(bobs))
+    assert answer.status_code == 200
+    assert f"Code {CODES.code(bobs)}" in await words(answer)
+    assert 'class="qr"' not in await answer.get_data(as_text=True)
+
+
+async def test_an_event_with_a_date_can_be_added_to_a_calendar(browser: Browser, office: BoxOffice) -> None:
+    orders = await booked(office, "Bob", "Cleo")
+    for details, is_offered in ((GIG, True), (Details(title="Some day"), False)):
+        await office.revise("gig", details=details)
+        for order_id in orders:
+            page = await (await browser.get(path(order_id))).get_data(as_text=True)
+            assert (
+                '<a class="button second" href="/ui/events/gig/calendar.ics">Add to calendar</a>' in page
+            ) is is_offered
+    await office.cancel("gig", "Cleo", "guest")
+    assert "calendar.ics" not in await (await browser.get(path(orders[1]))).get_data(as_text=True)
+
+
 async def test_the_receipt_is_the_entry_of_the_ledger(browser: Browser, office: BoxOffice, store: SqliteStore) -> None:
     _, cleos = await booked(office, "Bob", "Cleo")
     entry = next(entry for entry in await Enquiries(store, office).ledger("gig", 0, 100) if entry.order_id == cleos)
-    shown = await words(await browser.get(path(cleos)))
-    assert f"Entry {entry.seq} of the event’s ledger {entry.hash.hex()} It proves that you asked, and when" in shown
+    answer = await browser.get(path(cleos))
+    said = f"Entry {entry.seq} of the event’s ledger {entry.hash.hex()} It proves that you asked, and when"
+    assert said in await words(answer)
+    link = f'href="/ui/events/gig/ledger?entry={entry.seq}#entry-{entry.seq}">Check it in the ledger</a>'
+    assert link in await answer.get_data(as_text=True)
 
 
 async def test_who_was_checked_in_reads_when_and_where(browser: Browser, office: BoxOffice, clock: Clock) -> None:
@@ -118,7 +187,18 @@ async def test_who_was_checked_in_reads_when_and_where(browser: Browser, office:
     await office.check_in("gig", "Bob", bobs, "Gate A")
     answer = await browser.get(path(bobs))
     assert "Arrived 19:32, Gate A" in await words(answer)
-    assert "/cancellation" not in await answer.get_data(as_text=True)
+    page = await answer.get_data(as_text=True)
+    assert "/cancellation" not in page
+    assert "can see your order: keep it to yourself." in page
+
+
+async def test_an_arrival_on_another_day_is_told_with_that_day(
+    browser: Browser, office: BoxOffice, clock: Clock
+) -> None:
+    (bobs,) = await booked(office, "Bob")
+    clock.now = at("2026-11-28T00:10")
+    await office.check_in("gig", "Bob", bobs, None)
+    assert "Arrived 28 November 00:10 " in await words(await browser.get(path(bobs)))
 
 
 async def test_an_order_without_a_person_says_so_and_stays_what_it_is(browser: Browser, office: BoxOffice) -> None:
@@ -173,6 +253,7 @@ async def test_only_the_key_of_the_order_opens_it(browser: Browser, office: BoxO
     for address in wrong:
         for answer in (
             await browser.get(address),
+            await browser.get(f"{address}/stream"),
             await browser.get(f"{address}/cancellation"),
             await browser.post(f"{address}/cancellation"),
         ):
@@ -194,6 +275,33 @@ async def test_the_page_is_kept_by_nobody_and_its_address_goes_nowhere(browser: 
     assert_private(await browser.post(f"{path(bobs)}/cancellation"))
     elsewhere = await browser.get("/ui/events/gig")
     assert elsewhere.headers.getlist("Referrer-Policy") == ["same-origin"]
+
+
+async def test_no_answer_below_an_order_is_kept_by_anybody(
+    browser: Browser, office: BoxOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bobs,) = await booked(office, "Bob")
+    page, wrong = path(bobs), order_path(bobs, "x")
+    told = [
+        (200, await browser.get(page)),
+        (200, await browser.head(f"{page}/stream")),
+        (422, await browser.post(f"{page}/cancellation", form={"reason": "x" * 501})),
+        (404, await browser.get(wrong)),
+        (404, await browser.get(wrong, headers={"Accept": "application/json"})),
+        (404, await browser.get(f"{page}/nowhere")),
+        (405, await browser.post(page)),
+        (303, await browser.post(f"{page}/cancellation")),
+        (303, await browser.get(f"{page}/cancellation")),
+    ]
+
+    async def unavailable(*_: object) -> None:
+        raise Unavailable("storage_unavailable", "The storage is not available", 3)
+
+    monkeypatch.setattr(Enquiries, "order", unavailable)
+    told.append((503, await browser.get(page)))
+    for status, answer in told:
+        assert (answer.status_code, answer.headers.getlist("Cache-Control")) == (status, ["no-store"])
+        assert "ETag" not in answer.headers
 
 
 def assert_private(answer: Response, referrer: str = "no-referrer") -> None:
@@ -247,8 +355,38 @@ async def test_a_cancelled_ticket_goes_to_who_waits(browser: Browser, office: Bo
     assert (await office.place("gig", "Cleo")).status == "booked"
     shown = await words(await browser.get(path(bobs)))
     assert "Your order is cancelled" in shown
-    assert "The order was cancelled at 16:00." in shown
+    assert "You cancelled your ticket at 16:00. If you want to come after all, book again: you would ask anew." in shown
     assert "Your ticket" in await words(await browser.get(path(cleos)))
+
+
+async def test_who_cancels_may_say_why(browser: Browser, office: BoxOffice, store: SqliteStore) -> None:
+    bobs, cleos, dans = await booked(office, "Bob", "Cleo", "Dan")
+    for order_id, typed, said in (
+        (bobs, "  I have caught a cold. ", "I have caught a cold."),
+        (cleos, "   ", None),
+        (dans, HOSTILE, HOSTILE),
+    ):
+        answer = await browser.post(f"{path(order_id)}/cancellation", form={"reason": typed})
+        assert answer.status_code == 303
+        order = await store.order(order_id)
+        assert order is not None
+        assert (order.status, order.cancel_reason) == ("cancelled", said)
+    assert "You cancelled your ticket at 13:45. Reason: I have caught a cold." in await words(
+        await browser.get(path(bobs))
+    )
+
+
+@pytest.mark.parametrize("reason", ["x" * 501, "one\nline more", "\u202eturned"])
+async def test_a_reason_that_cannot_be_kept_cancels_nothing(browser: Browser, office: BoxOffice, reason: str) -> None:
+    (bobs,) = await booked(office, "Bob")
+    answer = await browser.post(f"{path(bobs)}/cancellation", form={"reason": reason})
+    assert answer.status_code == 422
+    assert_private(answer, "strict-origin")
+    page = await answer.get_data(as_text=True)
+    assert '<a href="#cancelling-reason">Please use at most 500 characters, all of them visible.</a>' in page
+    assert 'aria-invalid="true"' in page
+    assert html.escape(reason)[:10] in page
+    assert (await office.counts("gig")).booked == 1
 
 
 async def test_cancelling_twice_changes_nothing_more(browser: Browser, office: BoxOffice) -> None:
@@ -274,7 +412,7 @@ async def test_who_is_inside_cannot_cancel(browser: Browser, office: BoxOffice) 
     assert (await browser.get(f"{path(bobs)}/cancellation")).headers["Location"] == path(bobs)
     answer = await browser.post(f"{path(bobs)}/cancellation")
     assert answer.status_code == 409
-    assert "You have been checked in, so this ticket cannot be cancelled here." in await words(answer)
+    assert "You have been let in already, so this ticket cannot be cancelled here." in await words(answer)
     assert (await office.counts("gig")).booked == 1
 
 
@@ -295,42 +433,44 @@ async def link_on(browser: Browser) -> str | None:
     return found[1] if found else None
 
 
-@pytest.mark.parametrize("heading", ["Your ticket", "Your place in the waiting list"])
+@pytest.mark.parametrize("heading", ["Your ticket", "You are 1st on the waiting list"])
 async def test_who_books_gets_the_link_to_his_order(browser: Browser, office: BoxOffice, heading: str) -> None:
     if heading != "Your ticket":
         await booked(office, "Bob")
-    await browser.post("/ui/events/gig/orders", form={"userId": "Cleo"})
+    await browser.post("/ui/events/gig/orders", form=CLEO)
     link = await link_on(browser)
-    assert link == path((await office.place("gig", "Cleo")).order_id)
+    assert link == path((await office.place("gig", "cleo@example.org")).order_id)
     assert heading in await words(await browser.get(link))
 
 
-async def test_who_only_knows_a_name_gets_no_link(browser: Browser, office: BoxOffice) -> None:
-    await booked(office, "Bob", "Cleo")
-    for name in ("Bob", "Cleo"):
+async def test_who_only_knows_an_address_gets_no_link(browser: Browser, office: BoxOffice) -> None:
+    await booked(office, "bob@example.org", "cleo@example.org")
+    for email in ("bob@example.org", "cleo@example.org"):
         for form in ("orders", "place"):
-            answer = await browser.post(f"/ui/events/gig/{form}", form={"userId": name})
+            typed = {"name": "Dan", "email": email, "userId": email}
+            answer = await browser.post(f"/ui/events/gig/{form}", form=typed)
+            assert answer.status_code == 200
             assert "/ui/orders/" not in await answer.get_data(as_text=True)
     assert await link_on(browser) is None
 
 
-async def test_a_name_once_used_gives_no_link_to_who_uses_it_next(browser: Browser, office: BoxOffice) -> None:
-    await browser.post("/ui/events/gig/orders", form={"userId": "Bob"})
+async def test_an_address_once_used_gives_no_link_to_who_uses_it_next(browser: Browser, office: BoxOffice) -> None:
+    await browser.post("/ui/events/gig/orders", form=CLEO)
     link = await link_on(browser)
     assert link is not None
     await browser.post(f"{link}/cancellation")
-    (another,) = await booked(office, "Bob")
+    (another,) = await booked(office, "cleo@example.org")
     for _ in range(2):
         assert await link_on(browser) == link
         assert another not in await (await browser.get("/ui/events/gig")).get_data(as_text=True)
-        answer = await browser.post("/ui/events/gig/orders", form={"userId": "Bob"})
-        assert "Somebody called “Bob” has booked before" in await words(answer)
+        answer = await browser.post("/ui/events/gig/orders", form=CLEO)
+        assert "Somebody with the address cleo@example.org has booked before" in await words(answer)
 
 
 async def test_a_browser_still_knows_the_order_whose_name_was_deleted(browser: Browser, office: BoxOffice) -> None:
-    await browser.post("/ui/events/gig/orders", form={"userId": "Bob"})
+    await browser.post("/ui/events/gig/orders", form=CLEO)
     link = await link_on(browser)
-    await office.erase("gig", "Bob", ((await office.place("gig", "Bob")).order_id,))
+    await office.erase("gig", "cleo@example.org", ((await office.place("gig", "cleo@example.org")).order_id,))
     shown = await words(await browser.get("/ui/events/gig"))
     assert "You’re in" in shown
     assert await link_on(browser) == link

@@ -147,6 +147,20 @@ def test_a_file_holds_what_a_spreadsheet_can_show_and_nothing_that_it_would_run(
     assert rows["cleo"]["checked_in_at"] == items["cleo"]["checked_in"]["at"]
 
 
+def test_who_was_erased_is_a_row_without_anybody_in_it(ada: Api) -> None:
+    ada.event("talk")
+    dan = ada.order("talk", "dan", name="Dan", email="dan@example.org")
+    ada.order("talk", "eve", name="Eve", email="eve@example.org")
+    assert ada(f"DELETE /orders/{dan['id']}/person").status == 204
+    content = ada("GET /events/talk/orders", accept="text/csv").body
+    erased, kept = table(content)
+    assert (erased["id"], erased["status"]) == (dan["id"], "booked")
+    assert (erased["userId"], erased["name"], erased["email"]) == ("", "", "")
+    assert (kept["userId"], kept["name"], kept["email"]) == ("eve", "Eve", "eve@example.org")
+    assert b"dan" not in content.lower()
+    assert b"\x7f" not in content
+
+
 def test_a_browser_that_takes_anything_gets_no_file(ada: Api) -> None:
     for accept in ("*/*", "text/html", "application/json, text/csv;q=0.5", "text/*;q=0.1, application/json"):
         assert ada("GET /events/gig/orders", accept=accept).headers.get_content_type() == "application/json"

@@ -20,17 +20,22 @@ from webapp.box_office import BoxOffice
 from webapp.web.cookies import SESSION_COOKIE, Sessions
 from webapp.web.passwords import PasswordFile
 from webapp.web.secrets import Secrets
+from webapp.web.ticket_codes import TicketCodes
 from webapp.web.tokens import Tokens
 
 GIG = '{"eventId":"gig","tickets":2}'
 BOB = '{"eventId":"gig","userId":"bob"}'
+CLEO = "name=Cleo&email=cleo%40example.org"
 MISSING = '{"eventId":"missing","userId":"bob"}'
 
 TALK = '{"eventId":"talk","capacity":2}'
 
 EVENT = "/api/v1/events/<event_slug>"
 ORDER = "/api/v1/orders/<order_id>"
+SETTINGS = "/ui/organise/events/<event_slug>/settings"
 ORDER_PAGE = "/ui/orders/<order_id>/<key>"
+PANEL_EVENT = "/ui/organise/events/<event_slug>"
+PANEL_ORDER = f"{PANEL_EVENT}/orders/<order_id>"
 
 # Who is let in: everybody; the organiser by password or token; by password alone; by a session of the panel; everybody
 # who does not claim to be the organiser without being it; the organiser, and who has the key of the order in question.
@@ -38,7 +43,8 @@ ANYONE, ORGANISER, PASSWORD_ONLY, PANEL = "anyone", "organiser", "password only"
 HONEST, OWNER = "anyone honest", "owner"
 
 # The route as the app knows it, a request to it, who is let in, and what who is let in may be answered. The name of a
-# guest in braces stands for his order: Bob's, Dan's, or one that is missing; and with `_key` behind it, for its key.
+# guest in braces stands for his order: Bob's, Dan's, or one that is missing; and with `_key` or `_code` behind it, for
+# its key or the code of its ticket.
 ROUTES = [
     ("GET /", "GET /", "", ANYONE, {302}),
     ("GET /health", "GET /health", "", ANYONE, {200}),
@@ -62,13 +68,21 @@ ROUTES = [
     ("GET /ui/events/<event_slug>", "GET /ui/events/gig", "", ANYONE, {200}),
     ("GET /ui/events/<event_slug>", "GET /ui/events/missing", "", ANYONE, {404}),
     ("GET /ui/events/<event_slug>/stream", "HEAD /ui/events/gig/stream", "", ANYONE, {200}),
-    ("GET /ui/events/<event_slug>/calendar.ics", "GET /ui/events/gig/calendar.ics", "", ANYONE, {404}),
-    ("POST /ui/events/<event_slug>/orders", "POST /ui/events/gig/orders", "userId=cleo", ANYONE, {200, 303}),
+    ("POST /ui/events/<event_slug>/orders", "POST /ui/events/gig/orders", CLEO, ANYONE, {200, 303}),
+    ("GET /ui/events/<event_slug>/calendar.ics", "GET /ui/events/talk/calendar.ics", "", ANYONE, {200}),
+    ("GET /ui/events/<event_slug>/calendar.ics", "GET /ui/events/missing/calendar.ics", "", ANYONE, {404}),
+    ("GET /ui/events/<event_slug>/ledger", "GET /ui/events/gig/ledger", "", ANYONE, {200}),
+    ("GET /ui/events/<event_slug>/ledger", "GET /ui/events/missing/ledger", "", ANYONE, {404}),
+    ("GET /ui/events/<event_slug>/ledger/stream", "HEAD /ui/events/gig/ledger/stream", "", ANYONE, {200}),
     ("POST /ui/events/<event_slug>/place", "POST /ui/events/gig/place", "userId=cleo", ANYONE, {200}),
     (f"GET {ORDER_PAGE}", "GET /ui/orders/{bob}/{bob_key}", "", ANYONE, {200}),
     (f"GET {ORDER_PAGE}", "GET /ui/orders/{bob}/{dan_key}", "", ANYONE, {404}),
     (f"GET {ORDER_PAGE}", "GET /ui/orders/{bob}/{tampered_key}", "", ANYONE, {404}),
     (f"GET {ORDER_PAGE}", "GET /ui/orders/{missing}/{dan_key}", "", ANYONE, {404}),
+    (f"GET {ORDER_PAGE}/stream", "HEAD /ui/orders/{bob}/{bob_key}/stream", "", ANYONE, {200}),
+    (f"GET {ORDER_PAGE}/stream", "GET /ui/orders/{bob}/{dan_key}/stream", "", ANYONE, {404}),
+    (f"GET {ORDER_PAGE}/stream", "GET /ui/orders/{bob}/{tampered_key}/stream", "", ANYONE, {404}),
+    (f"GET {ORDER_PAGE}/stream", "GET /ui/orders/{missing}/{dan_key}/stream", "", ANYONE, {404}),
     (f"GET {ORDER_PAGE}/cancellation", "GET /ui/orders/{bob}/{dan_key}/cancellation", "", ANYONE, {404}),
     (f"GET {ORDER_PAGE}/cancellation", "GET /ui/orders/{bob}/{tampered_key}/cancellation", "", ANYONE, {404}),
     (f"POST {ORDER_PAGE}/cancellation", "POST /ui/orders/{bob}/{dan_key}/cancellation", "", ANYONE, {404}),
@@ -81,18 +95,50 @@ ROUTES = [
     ("POST /ui/sign-out", "POST /ui/sign-out", "", PANEL, {303}),
     ("GET /ui/organise", "GET /ui/organise", "", PANEL, {200}),
     ("GET /ui/organise/stream", "HEAD /ui/organise/stream", "", PANEL, {200}),
-    ("POST /ui/organise/events", "POST /ui/organise/events", "eventId=gig&tickets=2", PANEL, {303}),
+    ("GET /ui/organise/new", "GET /ui/organise/new", "", PANEL, {200}),
+    ("POST /ui/organise/new", "POST /ui/organise/new", "title=New&tickets=2&time_zone=UTC", PANEL, {303}),
     ("GET /ui/organise/events/<event_slug>", "GET /ui/organise/events/gig", "", PANEL, {200}),
     ("GET /ui/organise/events/<event_slug>", "GET /ui/organise/events/missing", "", PANEL, {404}),
-    ("POST /ui/organise/events/<event_slug>/orders", "POST /ui/organise/events/gig/orders", "userId=dan", PANEL, {303}),
-    ("GET /ui/organise/events/<event_slug>/cancellation", "GET /ui/organise/events/gig/cancellation", "", PANEL, {303}),
-    (
-        "POST /ui/organise/events/<event_slug>/cancellation",
-        "POST /ui/organise/events/gig/cancellation",
-        "userId=dan&confirmed=yes",
-        PANEL,
-        {303, 422},
-    ),
+    ("GET /ui/organise/events/<event_slug>/stream", "HEAD /ui/organise/events/gig/stream", "", PANEL, {200}),
+    (f"GET {SETTINGS}", "GET /ui/organise/events/gig/settings", "", PANEL, {200}),
+    (f"GET {SETTINGS}", "GET /ui/organise/events/missing/settings", "", PANEL, {404}),
+    (f"POST {SETTINGS}", "POST /ui/organise/events/gig/settings", "title=Gig", PANEL, {422}),
+    (f"POST {SETTINGS}", "POST /ui/organise/events/missing/settings", "title=Gig", PANEL, {404}),
+    (f"GET {SETTINGS}/capacity", "GET /ui/organise/events/gig/settings/capacity?tickets=3", "", PANEL, {200}),
+    (f"POST {SETTINGS}/capacity", "POST /ui/organise/events/gig/settings/capacity", "tickets=3", PANEL, {422}),
+    (f"POST {SETTINGS}/visibility", "POST /ui/organise/events/gig/settings/visibility", "hidden=no", PANEL, {303}),
+    (f"GET {SETTINGS}/closing", "GET /ui/organise/events/gig/settings/closing", "", PANEL, {200}),
+    (f"POST {SETTINGS}/closing", "POST /ui/organise/events/gig/settings/closing", "revision=0", PANEL, {422}),
+    (f"GET {SETTINGS}/opening", "GET /ui/organise/events/gig/settings/opening", "", PANEL, {200}),
+    (f"POST {SETTINGS}/opening", "POST /ui/organise/events/gig/settings/opening", "revision=0", PANEL, {303}),
+    (f"GET {SETTINGS}/deletion", "GET /ui/organise/events/gig/settings/deletion", "", PANEL, {200}),
+    (f"POST {SETTINGS}/deletion", "POST /ui/organise/events/gig/settings/deletion", "revision=0", PANEL, {422}),
+    (f"POST {SETTINGS}/deletion", "POST /ui/organise/events/missing/settings/deletion", "", PANEL, {404}),
+    (f"POST {PANEL_EVENT}/orders", "POST /ui/organise/events/gig/orders", "name=dan", PANEL, {303}),
+    (f"POST {PANEL_EVENT}/orders", "POST /ui/organise/events/gig/orders", "name=", PANEL, {422}),
+    (f"GET {PANEL_EVENT}/guests", "GET /ui/organise/events/gig/guests", "", PANEL, {200}),
+    (f"GET {PANEL_EVENT}/guests", "GET /ui/organise/events/missing/guests", "", PANEL, {404}),
+    (f"GET {PANEL_EVENT}/guests.csv", "GET /ui/organise/events/gig/guests.csv", "", PANEL, {200}),
+    (f"GET {PANEL_EVENT}/guests/stream", "HEAD /ui/organise/events/gig/guests/stream", "", PANEL, {200}),
+    (f"GET {PANEL_ORDER}", "GET /ui/organise/events/talk/orders/{bob}", "", PANEL, {200}),
+    (f"GET {PANEL_ORDER}", "GET /ui/organise/events/gig/orders/{bob}", "", PANEL, {404}),
+    (f"POST {PANEL_ORDER}/check-in", "POST /ui/organise/events/talk/orders/{bob}/check-in", "gate=A", PANEL, {303}),
+    (f"POST {PANEL_ORDER}/check-in/undo", "POST /ui/organise/events/talk/orders/{bob}/check-in/undo", "", PANEL, {303}),
+    (f"GET {PANEL_ORDER}/cancellation", "GET /ui/organise/events/talk/orders/{bob}/cancellation", "", PANEL, {200}),
+    (f"POST {PANEL_ORDER}/cancellation", "POST /ui/organise/events/gig/orders/{bob}/cancellation", "", PANEL, {404}),
+    (f"POST {PANEL_ORDER}/cancellation", "POST /ui/organise/events/talk/orders/{dan}/cancellation", "", PANEL, {303}),
+    (f"GET {PANEL_ORDER}/erasure", "GET /ui/organise/events/talk/orders/{bob}/erasure", "", PANEL, {200}),
+    (f"POST {PANEL_ORDER}/erasure", "POST /ui/organise/events/talk/orders/{dan}/erasure", "", PANEL, {303}),
+    (f"GET {PANEL_EVENT}/check-in", "GET /ui/organise/events/talk/check-in", "", PANEL, {200}),
+    (f"POST {PANEL_EVENT}/check-in", "POST /ui/organise/events/talk/check-in", "ticket={bob_code}", PANEL, {303}),
+    (f"POST {PANEL_EVENT}/check-in", "POST /ui/organise/events/talk/check-in", "ticket=bob", PANEL, {200}),
+    (f"POST {PANEL_EVENT}/check-in/undo", "POST /ui/organise/events/talk/check-in/undo", "order={bob}", PANEL, {303}),
+    ("GET /ui/organise/tickets/<code>", "GET /ui/organise/tickets/{bob_code}", "", PANEL, {200}),
+    ("GET /ui/organise/tickets/<code>", "GET /ui/organise/tickets/0000-0000-0000", "", PANEL, {404}),
+    ("POST /ui/organise/tickets/<code>", "POST /ui/organise/tickets/{bob_code}", "", PANEL, {303}),
+    (f"POST {PANEL_EVENT}/check-in/undo", "POST /ui/organise/events/talk/check-in/undo", "order={bob}", PANEL, {303}),
+    (f"GET {PANEL_EVENT}/ledger", "GET /ui/organise/events/gig/ledger", "", PANEL, {200}),
+    (f"GET {PANEL_EVENT}/ledger", "GET /ui/organise/events/missing/ledger", "", PANEL, {404}),
 ]
 API_ROUTES = [
     ("GET /api/v1/events", "GET /api/v1/events", "", HONEST, {200}),
@@ -163,6 +209,7 @@ class House:
         self.server = server
         secrets = Secrets.load_or_create(server.data_dir, None)
         self._secrets = secrets
+        self._codes = TicketCodes(secrets.ticket_code)
         self._credentials = PasswordFile(server.data_dir, USER).credentials
         self.orders = {"missing": "missing"}
         self.keys: dict[str, str] = {}
@@ -173,9 +220,10 @@ class House:
         self.orders[guest], self.keys[guest] = order["id"], order["key"]
 
     def names(self) -> dict[str, str]:
-        """What stands in requests in braces; the tampered key is Bob's."""
+        """What stands in braces in requests and forms; the tampered key is Bob's."""
         keys = {f"{guest}_key": key for guest, key in self.keys.items()}
-        return {**self.orders, **keys, "tampered_key": tampered(self.keys["bob"])}
+        codes = {f"{guest}_code": self._codes.code(self.orders[guest]) for guest in self.keys}
+        return {**self.orders, **keys, **codes, "tampered_key": tampered(self.keys["bob"])}
 
     def token(self, clock: Callable[[], float] = time.time, key: bytes | None = None) -> str:
         """A token that was issued at a moment."""
@@ -238,8 +286,9 @@ def table(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def house(table: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with Server(tmp_path_factory.mktemp("who-may-what")) as server:
-        for event_id in ("gig", "talk"):
-            assert server.as_organiser("POST /initialize", {"eventId": event_id, "tickets": 2}).status == 200
+        assert server.as_organiser("POST /initialize", {"eventId": "gig", "tickets": 2}).status == 200
+        talk = {"eventId": "talk", "capacity": 2, "starts_at": "2030-06-18T19:30:00Z"}
+        assert server.as_organiser("POST /api/v1/events", talk).status == 201
         house = House(server)
         for guest in ("bob", "dan"):
             house.book(guest)
@@ -257,7 +306,7 @@ def test_everybody_may_what_the_table_says_and_nothing_else(house: House, table:
         # Everybody comes from an address of his own, or the limiter would turn guesses away before anybody else does.
         reply = house.server.ask(
             request.format(**house.names()),
-            body.encode() or None,
+            (body if body.startswith("{") else body.format(**house.names())).encode() or None,
             {**asking.headers, **content, **condition},
             f"127.0.{list(PEOPLE).index(person)}.{number + 2}",
         )
@@ -274,6 +323,8 @@ def test_no_key_is_in_the_log(house: House) -> None:
     for request in (
         "GET /ui/orders/{bob}/{bob_key}",
         "GET /ui/orders/{bob}/{bob_key}/",
+        "GET /ui/orders/{bob}/{dan_key}/stream",
+        "HEAD /ui/orders/{bob}/{bob_key}/stream",
         "GET /ui/orders/{bob}/{dan_key}/cancellation",
         "POST /ui/orders/{bob}/{dan_key}/cancellation",
         "PUT /ui/orders/{bob}/{bob_key}",

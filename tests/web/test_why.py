@@ -3,6 +3,7 @@
 import pytest
 
 from tests.web.test_dates import at
+from webapp.booking.ledger import Actor
 from webapp.enquiries import Step, StepKind, Why
 from webapp.storage.store import OrderRow
 from webapp.web import why
@@ -13,8 +14,8 @@ ORDER = OrderRow(
 )  # fmt: skip
 
 
-def step(kind: StepKind, when: str = "27T14:02", moved: int = 0) -> Step:
-    return Step(1, at(f"2026-11-{when}:00"), kind, moved)
+def step(kind: StepKind, when: str = "27T14:02", moved: int = 0, actor: Actor = "guest") -> Step:
+    return Step(1, at(f"2026-11-{when}:00"), kind, moved, actor=actor)
 
 
 def told(*steps: Step, asked_before: int | None = 12, is_complete: bool = True, order: OrderRow = ORDER) -> list[str]:
@@ -81,12 +82,38 @@ def test_what_freed_tickets_is_told_in_its_order() -> None:
     ]
 
 
-def test_the_end_of_an_order_is_told_with_its_reason() -> None:
-    left = step("left", "28T16:00")
-    assert told(JOINED, left)[-1] == "The order was cancelled on 28 November at 16:00."
+@pytest.mark.parametrize(
+    ("actor", "before", "said"),
+    [
+        ("guest", [], "You left the waiting list on 28 November at 16:00."),
+        ("guest", ["promoted"], "You cancelled your ticket on 28 November at 16:00."),
+        ("organiser", [], "The organiser took you off the waiting list on 28 November at 16:00."),
+        ("organiser", ["promoted"], "The organiser cancelled your ticket on 28 November at 16:00."),
+    ],
+)
+def test_the_end_of_an_order_is_told_with_who_ended_it_and_why(actor: Actor, before: list[StepKind], said: str) -> None:
+    left = step("left", "28T16:00", actor=actor)
+    steps = [JOINED, *(step(kind) for kind in before), left]
+    assert told(*steps)[-1] == said
     order = ORDER._replace(cancel_reason="Moved to Saturday.")
-    said = "The order was cancelled on 28 November at 16:00. Reason: Moved to Saturday."
-    assert told(JOINED, left, order=order)[-1] == said
+    assert told(*steps, order=order)[-1] == f"{said} Reason: Moved to Saturday."
+
+
+def test_who_was_put_down_by_the_organiser_reads_that() -> None:
+    asked = "The organiser asked for you on 27 November at 13:45"
+    assert told(step("booked", "27T13:45", actor="organiser")) == [
+        f"{asked}: a ticket was free, and you got it at once."
+    ]
+    assert told(step("joined", "27T13:45", actor="organiser")) == [f"{asked}; 12 people asked before you."]
+
+
+def test_what_comes_free_too_late_is_told_as_well() -> None:
+    assert told(JOINED, step("lapsed", "27T20:10"), step("revised", "27T20:30", 2), step("lapsed", "28T20:10")) == [
+        "You asked on 27 November at 13:45; 12 people asked before you.",
+        "What came free at 20:10 went to nobody: the event had begun.",
+        "The times of the event were changed at 20:30: you moved up 2 places.",
+        "What came free on 28 November at 20:10 went to nobody: the event had begun.",
+    ]
 
 
 def test_a_story_without_its_first_part_says_so() -> None:

@@ -20,6 +20,7 @@ from webapp.storage.store import (
     ProgrammeCursor,
     ProgrammePage,
     StoreUnreadable,
+    Stretch,
     Turn,
 )  # fmt: skip
 
@@ -116,6 +117,39 @@ class SqliteReader:
                 return turns[:limit], len(turns) <= limit
             until = rows[-1][0] - 1
         return turns[:limit], False
+
+    async def stretches(self, event_id: str, after: int, until: int, latest_at: int, bits: int) -> list[Stretch]:
+        """What the entries behind `after` up to `until` have changed, in order, for every 2 ** `bits` microseconds.
+
+        `latest_at` is the latest time up to entry `after`. Raises StoreUnreadable.
+        """
+        statement = """
+            WITH happened AS (
+              SELECT seq, kind, detail, max(?, max(entry.at) OVER (ORDER BY seq)) AS at,
+                     entry.kind = 'cancelled'
+                     AND EXISTS (
+                       SELECT 1 FROM ledger AS placing
+                        WHERE placing.event_id = entry.event_id AND placing.seq = placed_entry
+                          AND placing.kind = 'joined')
+                     AND NOT EXISTS (
+                       SELECT 1 FROM ledger AS own
+                        WHERE own.order_id = entry.order_id AND own.kind NOT IN ('booked', 'joined')
+                          AND own.kind = 'promoted') AS waited
+                FROM ledger AS entry LEFT JOIN orders ON entry.kind = 'cancelled' AND orders.id = entry.order_id
+               WHERE entry.event_id = ? AND seq > ? AND seq <= ?
+            )
+            SELECT max(at),
+                   sum((kind IN ('booked', 'promoted')) - (kind = 'cancelled' AND NOT waited)),
+                   sum((kind = 'joined') - (kind = 'promoted') - waited),
+                   sum(kind = 'cancelled'),
+                   max(CASE WHEN kind IN ('opened', 'resized') THEN (seq << 32) + CAST(detail AS INTEGER) END)
+              FROM happened GROUP BY at >> ? ORDER BY max(at)"""
+        rows = await self._all(statement, (latest_at, event_id, after, until, bits))
+        # The last capacity of several, which stands behind the number of its entry.
+        return [
+            Stretch(at, booked, waiting, cancelled, None if capacity is None else capacity & 0xFFFFFFFF)
+            for at, booked, waiting, cancelled, capacity in rows
+        ]
 
     async def live_orders(self, event_id: str) -> AsyncIterator[list[LiveOrder]]:
         """The booked and waiting orders of an event, in no order, in chunks. Raises StoreUnreadable."""

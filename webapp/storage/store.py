@@ -87,6 +87,19 @@ class Turn(NamedTuple):
     lapsed: bool = False
 
 
+class Stretch(NamedTuple):
+    """What some successive entries have changed: differences, and the capacity where they set one.
+
+    `at` is the latest time so far, in microseconds since 1970, UTC: a clock that was put back makes none earlier.
+    """
+
+    at: int
+    booked: int
+    waiting: int
+    cancelled: int
+    capacity: int | None
+
+
 class ProgrammeCursor(NamedTuple):
     """Where a page of the programme ended: in which part, at which rank, at which of the events that share it.
 
@@ -190,6 +203,14 @@ class Archive(Reader, Protocol):
         """The last cancellations and changes of an event behind `after` up to `until`, latest first, at most `limit`.
 
         With them comes whether these are all. `after` must not lie between a turn and the promotions it led to.
+
+        Raises StoreUnreadable.
+        """
+
+    async def stretches(self, event_id: str, after: int, until: int, latest_at: int, bits: int) -> list[Stretch]:
+        """What the entries behind `after` up to `until` have changed, in order, for every 2 ** `bits` microseconds.
+
+        `latest_at` is the latest time up to entry `after`.
 
         Raises StoreUnreadable.
         """

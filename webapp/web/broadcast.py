@@ -1,6 +1,6 @@
 """How many live pages hear of one change: no more often than they can bear, and no more of them than agreed.
 
-Knows announcements and addresses, but neither requests nor what a page shows.
+Knows announcements, moments and addresses, but neither requests nor what a page shows.
 """
 
 import asyncio
@@ -12,8 +12,10 @@ from typing import Final
 
 from webapp.announcements import Announcements
 from webapp.booking.state import Counts
+from webapp.box_office import BoxOffice
 from webapp.desk import Unavailable
 from webapp.web.limiter import TooManyAttempts, network
+from webapp.web.moments import Moments
 
 PAUSE_S: Final = 0.5
 BREATH_S: Final = 0.001
@@ -24,14 +26,19 @@ RETRY_AFTER_S: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """What a page wants to hear of: the changes of some events, and perhaps that a new one has opened."""
+    """What a page wants to hear of: the changes of some events, and perhaps that a new one has opened.
+
+    Of changes that time alone makes it hears, too: who counts only entries, and has no use for `time`, does not.
+    """
 
     event_ids: frozenset[str]
     openings: bool = False
+    time: bool = True
 
-    def selected(self, latest: dict[str, Counts], opened: list[Counts]) -> list[Counts]:
+    def selected(self, latest: dict[str, Counts], opened: list[Counts], by_time: dict[str, Counts]) -> list[Counts]:
         """What of the latest changes the page wants."""
-        news = [latest[event_id] for event_id in self.event_ids if event_id in latest]
+        told = {**by_time, **latest} if self.time else latest
+        news = [told[event_id] for event_id in self.event_ids if event_id in told]
         if self.openings:
             news += [counts for counts in opened if counts.event_id not in self.event_ids]
         return news
@@ -46,16 +53,23 @@ class Channel(Announcements):
 
 
 class Broadcast:
-    """Passes announcements on to channels: at once when all was quiet, else after a pause, latest counts only."""
+    """Passes announcements on to channels: at once when all was quiet, else after a pause, latest counts only.
 
-    def __init__(self, source: Announcements) -> None:
-        self._source = source
+    What time alone changes takes the same way, so that a moment costs no more than a booking, however many wait for it.
+    """
+
+    def __init__(self, office: BoxOffice) -> None:
+        self._source = office.announcements
+        self._moments = Moments(office)
         self._channels: dict[Interest, list[Channel]] = {}
         self._passing_on: asyncio.Task[None] | None = None
 
     @contextmanager
     def listening(self, interest: Interest) -> Iterator[Channel]:
-        """A channel that tells everything of interest from now on. Nothing runs while nobody listens."""
+        """A channel that tells everything of interest from now on. Nothing runs while nobody listens.
+
+        Of the moments of an event it tells once they have been learnt.
+        """
         channels = self._channels.setdefault(interest, [])
         channel = next((channel for channel in channels if channel.listeners < STREAMS_PER_CHANNEL), None)
         if channel is None:
@@ -65,10 +79,16 @@ class Broadcast:
         if self._passing_on is None or self._passing_on.done():
             self._passing_on = asyncio.create_task(self._pass_on(self._source.version))
         try:
-            yield channel
+            with self._moments.watched(interest.event_ids if interest.time else ()):
+                yield channel
         finally:
             channel.listeners -= 1
             self._forget_if_unheard(interest, channel)
+
+    async def learn_moments(self, interest: Interest) -> None:
+        """Find out when time alone changes the events that somebody listens to. Raises Unavailable."""
+        if interest.time:
+            await self._moments.learn(interest.event_ids)
 
     def _forget_if_unheard(self, interest: Interest, channel: Channel) -> None:
         if not channel.listeners:
@@ -81,21 +101,32 @@ class Broadcast:
 
     async def _pass_on(self, version: int) -> None:
         while not self._source.closed:
-            await self._source.newer_than(version)
+            await self._something_to_tell(version)
             changed, appeared = self._source.since(version), self._source.appeared_since(version)
             version = self._source.version
-            await self._tell(changed, appeared)
-            streams = sum(channel.listeners for channels in self._channels.values() for channel in channels)
-            await asyncio.sleep(max(PAUSE_S, streams * PAUSE_PER_STREAM_S))
+            by_time = self._moments.passed(changed)
+            if changed or by_time:
+                await self._tell(changed, appeared, by_time)
+                streams = sum(channel.listeners for channels in self._channels.values() for channel in channels)
+                await asyncio.sleep(max(PAUSE_S, streams * PAUSE_PER_STREAM_S))
         for channels in self._channels.values():
             for channel in channels:
                 channel.close()
 
-    async def _tell(self, changed: list[Counts], appeared: set[str]) -> None:
+    async def _something_to_tell(self, version: int) -> None:
+        """Wait for a change, or until somebody should look at the clock."""
+        try:
+            async with asyncio.timeout(self._moments.wait_s):
+                await self._source.newer_than(version)
+        except TimeoutError:
+            return
+
+    async def _tell(self, changed: list[Counts], appeared: set[str], by_time: list[Counts]) -> None:
         latest = {counts.event_id: counts for counts in changed}
+        passed = {counts.event_id: counts for counts in by_time}
         opened = [counts for counts in changed if counts.event_id in appeared]
         for interest, channels in list(self._channels.items()):
-            if news := interest.selected(latest, opened):
+            if news := interest.selected(latest, opened, passed):
                 for channel in list(channels):
                     channel.announce(news)
                     await asyncio.sleep(BREATH_S)  # for bookings, which must not wait until every page is served

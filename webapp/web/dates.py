@@ -61,7 +61,22 @@ def clock(shown: datetime) -> str:
 
 def day(shown: datetime, year: int) -> str:
     """`27 November`; with the year where it is not the given one."""
-    return f"{shown.day} {_MONTHS[shown.month - 1]}{'' if shown.year == year else f' {shown.year}'}"
+    return f"{shown.day} {month(shown)}{'' if shown.year == year else f' {shown.year}'}"
+
+
+def month(shown: datetime) -> str:
+    """`November`."""
+    return _MONTHS[shown.month - 1]
+
+
+def year_ends_at(at: int, time_zone: str) -> int | None:
+    """When the year of a moment ends in a zone, all in microseconds since 1970; None for the last year there is."""
+    shown = local(at, time_zone)
+    try:
+        new_year = shown.replace(shown.year + 1, 1, 1, 0, 0, 0, 0, fold=0)
+        return (new_year - EPOCH) // timedelta(microseconds=1)
+    except (ValueError, OverflowError):
+        return None
 
 
 def zone(shown: datetime) -> str:

@@ -45,8 +45,8 @@ async def events_page() -> Response:
     except InvalidInput:
         wanted, typed, mistake = EVERYTHING, request.args["q"], UNSEARCHABLE
     values = {"typed": typed, "mistake": mistake, **await listing(wanted=wanted)}
-    if mistake:  # not kept for others: nobody types the same, and it may be long
-        return rendering.page_or_block("events.html", "listed", status=422, **values)
+    if mistake or typed:  # not kept for others: few type the same, and it would push out what many look at
+        return rendering.page_or_block("events.html", "listed", status=422 if mistake else 200, **values)
     return rendering.page_or_block("events.html", "listed", personal=False, **values)
 
 

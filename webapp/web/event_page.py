@@ -6,22 +6,32 @@ from quart import Blueprint, Response, request
 
 from webapp.booking.answers import Refusal
 from webapp.desk import Unavailable
-from webapp.web import parsing, rendering
+from webapp.web import rendering
 from webapp.web.asking import is_secure
 from webapp.web.booking_limit import count_against_limit
 from webapp.web.cookies import GUEST_COOKIE
 from webapp.web.event_view import view
 from webapp.web.forms import EMPTY, Form, mistaken
+from webapp.web.guest_form import guest_looked_for, guest_typed
 from webapp.web.limiter import TooManyAttempts
 from webapp.web.links import event_named
-from webapp.web.parsing import USER_ID, InvalidInput
+from webapp.web.parsing import InvalidInput
 from webapp.web.parts import box_office, enquiries, parts
 from webapp.web.rendering import counted
-from webapp.web.standings import Standing, booking_remembered, order_link, own_standing, remembered, standing
+from webapp.web.standings import (
+    Standing,
+    booking_remembered,
+    has_place,
+    order_link,
+    own_standing,
+    remembered,
+    standing,
+)
 
 event_page = Blueprint("event_page", __name__)
 
 NOT_NOW: Final = frozenset({"not_open_yet", "booking_closed"})
+WHOSE: Final = "Please enter the e-mail address or the name."
 
 
 @event_page.get("/ui/events/<event_slug>")
@@ -37,8 +47,8 @@ async def place_order(event_slug: str) -> Response:
     form = (await request.form).to_dict()
     try:
         await count_against_limit()
-        (name,) = parsing.parse_form((USER_ID,), form)
-        placement = await box_office().book(event_id, name)
+        guest, contact = guest_typed(form, needs_email=True)
+        placement = await box_office().book(event_id, guest, contact=contact)
     except TooManyAttempts as attempts:
         return await _event(event_id, later=attempts, booking=Form(form, problem=_too_many(attempts)))
     except InvalidInput as invalid:
@@ -51,27 +61,28 @@ async def place_order(event_slug: str) -> Response:
         return await _event(event_id, later=unavailable, booking=Form(form, problem=unavailable.sentence))
     memory, before = remembered(), booking_remembered(event_id)
     if not placement.is_new and (before is None or before.order_id != placement.order_id):
-        taken = Standing(name, placement.status, placement.position)
+        taken = Standing(guest, placement.status, placement.position)
         return await _event(event_id, booking=Form(form), taken=taken)
     answer = rendering.see_other(f"{rendering.event_path(event_id)}#mine")
-    cookie = parts().gatekeeper.memories.written(memory.remembering(event_id, name, placement.order_id))
+    cookie = parts().gatekeeper.memories.written(memory.remembering(event_id, guest, placement.order_id))
     answer.set_cookie(**GUEST_COOKIE.setting(cookie, secure=is_secure()))
     return answer
 
 
 @event_page.post("/ui/events/<event_slug>/place")
 async def show_place(event_slug: str) -> Response:
-    """Where a guest stands. Asked by POST, because a name must not stand in an address."""
+    """Where a guest stands. Asked by POST, because neither name nor e-mail address may stand in one."""
     event_id = event_named(event_slug)
     form = (await request.form).to_dict()
     try:
         await count_against_limit()
-        (name,) = parsing.parse_form((USER_ID,), form)
+        guest = guest_looked_for(form.get("userId", ""))
     except TooManyAttempts as attempts:
         return await _event(event_id, later=attempts, finding=Form(form, problem=_too_many(attempts)))
     except InvalidInput as invalid:
-        return await _event(event_id, "place", status=422, finding=mistaken(form, invalid))
-    return await _event(event_id, "place", finding=Form(form), found=await standing(box_office(), event_id, name))
+        finding = mistaken(form, invalid) if form.get("userId", "").strip() else Form(form, {"userId": WHOSE})
+        return await _event(event_id, "place", status=422, finding=finding)
+    return await _event(event_id, "place", finding=Form(form), found=await standing(box_office(), event_id, guest))
 
 
 async def _event(
@@ -85,7 +96,7 @@ async def _event(
     found: Standing | None = None,
     later: Unavailable | TooManyAttempts | None = None,
 ) -> Response:
-    """The event's page, or a block of it; `taken` is a name somebody else may have booked with before."""
+    """The event's page, or a block of it; `taken` is how one stands who has booked before, perhaps somebody else."""
     event = view(await box_office().event(event_id), box_office().now())
     booked = booking_remembered(event_id)
     mine = await own_standing(box_office(), enquiries(), event_id, booked, order_link(booked)) if booked else None
@@ -93,6 +104,7 @@ async def _event(
     values: dict[str, Any] = {
         "event": event,
         "mine": mine,
+        "is_second": has_place(mine),
         "is_fresh": request.method == "GET" and "HX-Request" in request.headers,
         "booking": booking,
         "taken": taken,

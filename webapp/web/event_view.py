@@ -14,7 +14,7 @@ class EventView(NamedTuple):
     details: Details
     booking: Booking
     promotes: bool  # whether who waits may still get a ticket
-    is_past: bool
+    is_past: bool  # over, or begun where no end was said; and nobody can book any more
     year: int  # the present one, which dates do not name
 
     @property
@@ -26,6 +26,11 @@ class EventView(NamedTuple):
     def is_open(self) -> bool:
         """Whether it can be booked."""
         return self.booking == "open"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, as far as it is known when, and nobody can book any more."""
+        return self.is_past and self.details.ends_at is not None
 
     @property
     def when(self) -> str:
@@ -73,6 +78,18 @@ def view(event: Event, now: int) -> EventView:
     counts, details = event
     promotes = details.schedule.promotes(now) and not counts.has_lapsed
     over_at = details.starts_at if details.ends_at is None else details.ends_at
-    is_past = over_at is not None and over_at <= now
+    booking = details.schedule.booking(now)
+    is_past = over_at is not None and over_at <= now and booking == "closed"
     year = dates.local(now, details.time_zone).year
-    return EventView(counts, details, details.schedule.booking(now), promotes, is_past, year)
+    return EventView(counts, details, booking, promotes, is_past, year)
+
+
+def next_change(event: Event, now: int) -> int | None:
+    """The next moment at which time alone makes another view of the event; both in microseconds since 1970, UTC."""
+    present, details, schedule = view(event, now), event.details, event.details.schedule
+    moments = {
+        details.opens_at, schedule.booking_ends_at, schedule.promotes_until, details.starts_at, details.ends_at,
+        dates.year_ends_at(now, details.time_zone),
+    }  # fmt: skip
+    later = sorted(at for at in moments if at is not None and at > now)
+    return next((at for at in later if view(event, at) != present), None)

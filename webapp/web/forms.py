@@ -10,15 +10,18 @@ UNUSABLE: Final = f"Please use at most {ID_LENGTH_MAX} characters, all of them v
 
 BLANK: Final = {
     "userId": "Please enter a name.",
-    "eventId": "Please give the event a name.",
     "tickets": "Please say how many tickets there are.",
     "name": "Please enter a name.",
     "email": "Please enter an e-mail address.",
+    "ticket": "Please enter a code or a name.",
 }
 WRONG: Final = {
     "userId": UNUSABLE,
-    "eventId": f"{UNUSABLE} A name cannot begin with a slash.",
     "name": "Please use at most 200 characters, all of them visible.",
+    "q": "Please look for at most 200 characters, all of them visible.",
+    "ticket": "Please look for at most 200 characters, all of them visible.",
+    "gate": "Please call the gate by at most 50 characters, all of them visible.",
+    "reason": "Please use at most 500 characters, all of them visible.",
     "email": "Please enter an address such as cleo@example.org.",
     "tickets": f"Please enter a whole number from 0 to {TICKETS_MAX:,}.",
 }

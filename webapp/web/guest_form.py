@@ -6,7 +6,7 @@ from typing import NamedTuple
 from webapp.booking.ledger import Contact
 from webapp.web import parsing
 from webapp.web.fields import EMAIL, NAME
-from webapp.web.parsing import USER_ID, Fault, InvalidInput
+from webapp.web.parsing import USER_ID, Fault, InvalidInput, Problem
 
 
 class GuestTyped(NamedTuple):
@@ -24,14 +24,20 @@ def guest_typed(form: Mapping[str, str], *, needs_email: bool) -> GuestTyped:
 
     Raises InvalidInput, whose problems point at `/name` and `/email`.
     """
-    name, email = parsing.parse_form((NAME, EMAIL), {"name": "", "email": "", **form})
-    problems = []
-    if not name:
-        problems.append(NAME.problem(Fault("is blank")))
-    if needs_email and not email:
-        problems.append(EMAIL.problem(Fault("is blank")))
-    if problems or not name:
+    typed: dict[str, str | None] = {}
+    problems: list[Problem] = []
+    for field, is_needed in ((NAME, True), (EMAIL, needs_email)):
+        try:
+            (typed[field.name],) = parsing.parse_form((field,), {field.name: "", **form})
+        except InvalidInput as invalid:
+            problems += invalid.problems
+        else:
+            if is_needed and not typed[field.name]:
+                problems.append(field.problem(Fault("is blank")))
+    if problems:
         raise parsing.invalid_input(problems)
+    name, email = typed["name"], typed["email"]
+    assert name, "a name is needed"
     return GuestTyped(email.lower() if email else _id_of(name), Contact(name, email))
 
 

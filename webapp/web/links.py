@@ -19,6 +19,11 @@ def manage_link(order_id: str) -> str:
     return f"{origin()}{order_path(order_id, parts().gatekeeper.order_keys.key(order_id))}"
 
 
+def ticket_at_the_door(code: str) -> str:
+    """The whole address at which the organiser sees whose ticket a code is, for the QR code on the ticket."""
+    return f"{origin()}/ui/organise/tickets/{code}"
+
+
 def event_resource(event_id: str) -> str:
     """The path of an event in the JSON API."""
     return f"/api/v1/events/{slug(event_id)}"

@@ -16,10 +16,11 @@ from webapp.web.broadcast import Interest
 from webapp.web.cookies import Booking
 from webapp.web.event_list import latest_event, list_wanted, shown_events
 from webapp.web.event_view import EventView, view
+from webapp.web.forms import EMPTY
 from webapp.web.links import event_named
 from webapp.web.parts import box_office, enquiries
 from webapp.web.rendering import token
-from webapp.web.standings import Standing, booking_remembered, order_link, own_standing
+from webapp.web.standings import Standing, booking_remembered, has_place, order_link, own_standing
 from webapp.web.streams import message, streamed
 
 live = Blueprint("live", __name__)
@@ -33,8 +34,15 @@ async def list_stream() -> Response:
     return await streamed_list("guests")
 
 
-async def streamed_list(shown_to: Audience) -> Response:
+async def streamed_list(
+    shown_to: Audience,
+    card: Callable[[EventView], bytes] | None = None,
+    is_allowed: Callable[[], bool] = lambda: True,
+) -> Response:
     """What changes at the events on a page of a list; for the first page of all also that another has opened.
+
+    `card` makes what is sent about an event on it, where that is not what guests get; `is_allowed` says whether the
+    stream may go on.
 
     `newest` stands for the event that had opened last when the page was made, so that none is missed that opened
     between the page and its stream.
@@ -46,18 +54,18 @@ async def streamed_list(shown_to: Audience) -> Response:
     office = box_office()
 
     async def frames(news: list[Counts]) -> bytes:
-        return b"".join(_list_frame(office, shown, counts.event_id) for counts in news)
+        return b"".join(_list_frame(office, shown, counts.event_id, card or card_frame) for counts in news)
 
     first = opened_frame(missed) if missed else b""
     events = [event.counts for event in shown.values()]
-    return streamed(Interest(frozenset(shown), openings=wanted.is_front), events, frames, first)
+    return streamed(Interest(frozenset(shown), openings=wanted.is_front), events, frames, first, is_allowed=is_allowed)
 
 
-def _list_frame(office: BoxOffice, shown: dict[str, Event], event_id: str) -> bytes:
+def _list_frame(office: BoxOffice, shown: dict[str, Event], event_id: str, card: Callable[[EventView], bytes]) -> bytes:
     event = office.published_event(event_id) or shown.get(event_id)
     if event is None:
         return b""
-    return card_frame(view(event, office.now())) if event_id in shown else opened_frame(event)
+    return card(view(event, office.now())) if event_id in shown else opened_frame(event)
 
 
 @live.get("/ui/events/<event_slug>/stream")
@@ -70,11 +78,8 @@ async def event_stream(event_slug: str) -> Response:
     def seen() -> EventView:
         return view(office.published_event(event_id) or event, office.now())
 
-    async def frames(_: list[Counts]) -> bytes:
-        return event_frame(seen())
-
-    own_frames = _OwnFrames(office, enquiries(), booked, order_link(booked), seen) if booked else None
-    return streamed(Interest(frozenset({event_id})), [event.counts], own_frames or frames)
+    own = _OwnPlace(office, enquiries(), event_id, booked) if booked else None
+    return streamed(Interest(frozenset({event_id})), [event.counts], _EventFrames(seen, own))
 
 
 @lru_cache(FRAMES_KEPT)
@@ -91,10 +96,24 @@ def opened_frame(event: Event) -> bytes:
 
 @lru_cache(FRAMES_KEPT)
 def event_frame(event: EventView) -> bytes:
-    """What an event's pages are sent: its counts, and the words on the button."""
+    """What an event's pages are sent at every change: its counts, and what the button will do."""
     return b"".join(
         frame(name, event, rendering.block("event.html", name, event=event)) for name in ("counts", "action")
     )
+
+
+@lru_cache(FRAMES_KEPT)
+def whole_frame(event: EventView, *, is_second: bool) -> bytes:
+    """What an event's pages are sent when more than its counts has changed.
+
+    Among it the section for booking, which only pages listen for that show no form there. Whether what it offers
+    would be a second booking is up to who looks.
+    """
+    booking = rendering.block("event.html", "booking", event=event, is_second=is_second, booking=EMPTY, taken=None)
+    others = [
+        frame(name, event, rendering.block("event.html", name, event=event)) for name in ("facts", "about", "rule")
+    ]
+    return b"".join([event_frame(event), *others, frame("booking", event, booking)])
 
 
 def mine_frame(event: EventView, mine: Standing) -> bytes:
@@ -107,31 +126,49 @@ def frame(part: str, event: EventView, html: str) -> bytes:
     return message(f"{part}-{token(event.counts.event_id)}", html)
 
 
-class _OwnFrames:
-    """An event's frames, and with them a guest's own place whenever it may have changed."""
+class _OwnPlace:
+    """A guest's own place at an event, as his page was last told."""
 
-    def __init__(
-        self, office: BoxOffice, reads: Enquiries, booked: Booking, link: str, seen: Callable[[], EventView]
-    ) -> None:
+    def __init__(self, office: BoxOffice, reads: Enquiries, event_id: str, booked: Booking) -> None:
         self._office = office
         self._reads = reads
+        self._event_id = event_id
         self._booked = booked
-        self._link = link
+        self._link = order_link(booked)
+        self.standing: Standing | None = None
+
+    async def look(self) -> bool:
+        """Find out how it is now; whether that could be seen."""
+        name = self.standing.name if self.standing else ""
+        try:
+            self.standing = await own_standing(
+                self._office, self._reads, self._event_id, self._booked, self._link, name
+            )
+        except Unavailable:
+            return False
+        return True
+
+
+class _EventFrames:
+    """What one page of an event is sent: everything at first, then what may have changed."""
+
+    def __init__(self, seen: Callable[[], EventView], own: _OwnPlace | None) -> None:
         self._seen = seen
-        self._told: Counts | None = None
+        self._own = own
+        self._told: EventView | None = None  # None as long as something that was told may be old
 
     async def __call__(self, _: list[Counts]) -> bytes:
-        event = self._seen()
-        frames = event_frame(event)
-        if self._told is None or not only_newcomers(self._told, event.counts):
-            try:
-                mine = await own_standing(self._office, self._reads, event.counts.event_id, self._booked, self._link)
-            except Unavailable:
+        event, told, own = self._seen(), self._told, self._own
+        is_other = told is None or told._replace(counts=event.counts) != event
+        mine = b""
+        self._told = event
+        if own and (is_other or told is None or not only_newcomers(told.counts, event.counts)):
+            if not await own.look():
                 self._told = None
-                return frames
-            frames += mine_frame(event, mine)
-        self._told = event.counts
-        return frames
+            elif own.standing:
+                mine = mine_frame(event, own.standing)
+        is_second = has_place(own.standing) if own else False
+        return (whole_frame(event, is_second=is_second) if is_other else event_frame(event)) + mine
 
 
 def only_newcomers(before: Counts, after: Counts) -> bool:

@@ -19,6 +19,7 @@ from webapp.web.assets import asset
 from webapp.web.compression import Content, answered
 from webapp.web.parsing import slug
 from webapp.web.parts import parts
+from webapp.web.times import rfc3339
 
 HTML: Final = "text/html; charset=utf-8"
 SHARED_PAGES_KEPT: Final = 256
@@ -66,6 +67,11 @@ def see_other(address: str) -> Response:
 def event_path(event_id: str) -> str:
     """The address of an event's page for guests."""
     return f"/ui/events/{slug(event_id)}"
+
+
+def ledger_path(event_id: str) -> str:
+    """The address of an event's public ledger."""
+    return f"{event_path(event_id)}/ledger"
 
 
 def organise_path(event_id: str) -> str:
@@ -132,8 +138,9 @@ def _environment() -> Environment:
         auto_reload=False,  # a template is read and compiled once
         cache_size=-1,
     )
-    environment.globals.update(asset=asset, event_path=event_path, organise_path=organise_path)
+    environment.globals.update(asset=asset, event_path=event_path, ledger_path=ledger_path, organise_path=organise_path)
     environment.filters.update(token=token, number=number, counted=counted, ordinal=ordinal, paragraphs=paragraphs)
+    environment.filters["rfc3339"] = rfc3339
     environment.policies["urlize.rel"] = "nofollow noopener"
     return environment
 

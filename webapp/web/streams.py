@@ -21,7 +21,9 @@ from webapp.web.parts import box_office, parts
 
 HEARTBEAT_S: Final = 15.0
 HEARTBEAT: Final = b": still here\n\n"
-GREETING: Final = b"retry: 2000\n\n"  # milliseconds after which a browser comes back to a stream that it has lost
+GREETING: Final = b"retry: 2000\n\n"
+"""Milliseconds after which a browser comes back to a stream that it has lost."""
+
 EXTENSION: Final = "fairlist.live"
 
 Frames = Callable[[list[Counts]], Awaitable[bytes]]
@@ -35,8 +37,23 @@ def message(name: str, payload: str, number: int | None = None) -> bytes:
     return "".join([f"event: {name}\n", *identity, *(f"data: {line}\n" for line in lines), "\n"]).encode()
 
 
-def streamed(interest: Interest, known: list[Counts], frames: Frames, first: bytes = b"") -> Response:
+def clock(now: int) -> bytes:
+    """The message that tells a page what time it is here, now being in microseconds since 1970, UTC."""
+    return message("clock", str(now // 1_000))
+
+
+def streamed(
+    interest: Interest,
+    known: list[Counts],
+    frames: Frames,
+    first: bytes = b"",
+    *,
+    is_allowed: Callable[[], bool] = lambda: True,
+) -> Response:
     """A stream of `first`, then of the frames for what is known already, then of those for whatever changes.
+
+    Who hears of what time changes is told before it what time it is, as `clock`, in milliseconds since 1970. The stream
+    ends when `is_allowed`, which is asked before anything is sent, says no.
 
     Raises TooManyAttempts, Unavailable.
     """
@@ -50,11 +67,19 @@ def streamed(interest: Interest, known: list[Counts], frames: Frames, first: byt
             return
         with here.places.taken(sender), here.broadcast.listening(interest) as channel:
             version = channel.version
+            try:
+                await here.broadcast.learn_moments(interest)
+            except Unavailable:
+                return  # whoever comes back will hear of them
             # Looked up again now that nothing is missed any more; what is not in memory has not changed.
             current = [office.published(counts.event_id) or counts for counts in known]
-            yield GREETING + first + (await frames(current) if current else b"")
+            begun = first + (await frames(current) if current else b"")
+            yield GREETING + (clock(office.now()) if interest.time else b"") + begun
             while not channel.closed:
-                if not await _something_newer(channel, version):
+                has_news = await _something_newer(channel, version)
+                if not is_allowed():
+                    return
+                if not has_news:
                     yield HEARTBEAT
                 elif news := channel.since(version):
                     version = channel.version
@@ -95,6 +120,6 @@ def _parts() -> _Live:
     if not isinstance(found, _Live):
         settings = parts().settings
         found = current_app.extensions[EXTENSION] = _Live(
-            Broadcast(box_office().announcements), Places(settings.streams_max, settings.streams_per_address)
+            Broadcast(box_office()), Places(settings.streams_max, settings.streams_per_address)
         )
     return found

@@ -40,10 +40,13 @@ class _Telling:
     def of(self, kind: str, steps: Sequence[Step], order: OrderRow, why: Why) -> list[str]:
         """The sentences for some steps of one kind."""
         match kind:
+            case "booked" if steps[0].actor == "organiser":
+                return [f"The organiser asked for you {self._at(steps[0])}: a ticket was free, and you got it at once."]
             case "booked":
                 return [f"You asked {self._at(steps[0])}, when a ticket was free, and got it at once."]
             case "joined":
-                return [f"You asked {self._at(steps[0])}{_ahead(why.asked_before)}."]
+                asked = "The organiser asked for you" if steps[0].actor == "organiser" else "You asked"
+                return [f"{asked} {self._at(steps[0])}{_ahead(why.asked_before)}."]
             case "cancelled":
                 return [f"{counted(len(steps), 'person', 'people')} before you cancelled, {self._at_all(steps)}."]
             case "resized":
@@ -52,9 +55,11 @@ class _Telling:
                 return [f"The times of the event were changed {self._at(step)}: {_up(step)}." for step in steps]
             case "promoted":
                 return [f"You got your ticket {self._at(steps[0])}."]
+            case "lapsed":
+                return [f"What came free {self._at(step)} went to nobody: the event had begun." for step in steps]
             case "left":
                 reason = f" Reason: {order.cancel_reason}" if order.cancel_reason else ""
-                return [f"The order was cancelled {self._at(steps[0])}.{reason}"]
+                return [f"{_end(steps[0], why)} {self._at(steps[0])}.{reason}"]
             case "checked_in":
                 return [f"You were checked in {self._at(step)}." for step in steps]
         return [f"The check-in was taken back {self._at(step)}." for step in steps]
@@ -81,6 +86,13 @@ def _ahead(asked_before: int | None) -> str:
         case 0:
             return "; no ticket was free, and nobody waited before you"
     return f"; {counted(asked_before, 'person', 'people')} asked before you"
+
+
+def _end(left: Step, why: Why) -> str:
+    had_ticket = any(step.kind in ("booked", "promoted") for step in why.steps)
+    if left.actor == "organiser":
+        return "The organiser cancelled your ticket" if had_ticket else "The organiser took you off the waiting list"
+    return "You cancelled your ticket" if had_ticket else "You left the waiting list"
 
 
 def _up(step: Step) -> str:

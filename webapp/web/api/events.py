@@ -5,13 +5,12 @@ from typing import Any
 
 from quart import Blueprint, Response, request
 
-from webapp.booking.answers import Refusal, Revision
+from webapp.booking.answers import Revision
 from webapp.booking.details import Details, contradictions
 from webapp.booking.state import Counts, Event, EventCursor
 from webapp.desk import Once
 from webapp.web import links, parsing
 from webapp.web.api import documents
-from webapp.web.api.event_ids import candidates
 from webapp.web.api.idempotency import settled
 from webapp.web.api.inputs import header
 from webapp.web.api.lists import listed
@@ -19,6 +18,7 @@ from webapp.web.api.preconditions import changed, revisions_expected, tag
 from webapp.web.asking import organiser_or_anyone, require_organiser
 from webapp.web.contract import answer, body
 from webapp.web.cursors import cursor, event_cursor
+from webapp.web.event_ids import candidates, create_under_first_free
 from webapp.web.fields import CAPACITY, CURSOR, DRY_RUN, EDITABLE, IDEMPOTENCY_KEY, LIMIT, TITLE
 from webapp.web.links import event_named
 from webapp.web.parsing import EVENT_ID, Fault, InvalidInput, Problem
@@ -62,13 +62,9 @@ async def create_event() -> Response:
         raise parsing.invalid_input([TITLE.problem(Fault("is blank", "; it must be given where eventId is not"))])
 
     async def create(once: Once | None) -> Revision:
-        for event_id in [own_id] if own_id else candidates(details.title):
-            try:
-                return await box_office().create_event(event_id, capacity, details, once=once)
-            except Refusal as refusal:
-                if refusal.code != "event_exists" or own_id:
-                    raise
-        raise Refusal("event_exists", "Too many events are called like this; give it an eventId of its own")
+        if own_id:
+            return await box_office().create_event(own_id, capacity, details, once=once)
+        return await create_under_first_free(box_office(), candidates(details.title), capacity, details, once)
 
     created = await settled(create, organiser, {**values, "capacity": capacity, "eventId": own_id}, key, _kept)
     event, at = _restored(created.kept, details)

@@ -36,7 +36,7 @@ async def stream_counts(event_slug: str) -> Response:
     """How full an event is, now and whenever that changes. Who comes back hears only what he has not heard."""
     counts = await box_office().counts(event_named(event_slug))
     frames = _frames_after(request.headers.get("Last-Event-ID"))
-    return streamed(Interest(frozenset({counts.event_id})), [counts], frames)
+    return streamed(Interest(frozenset({counts.event_id}), time=False), [counts], frames)
 
 
 def _frames_after(last_heard: str | None) -> Frames:

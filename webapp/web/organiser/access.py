@@ -1,7 +1,9 @@
 """Coming into the panel and leaving it: every page for organisers lies behind the sign-in."""
 
 import re
+from collections.abc import Callable
 from typing import Final
+from urllib.parse import urlsplit
 
 from quart import Blueprint, Response, g, request
 
@@ -35,17 +37,31 @@ async def require_session() -> Response | None:
     g.session = parts().gatekeeper.sessions.find(SESSION_COOKIE.found_in(request.cookies, secure=is_secure()))
     if g.session is not None:
         return None
+    if request.headers.get("HX-Request") == "true":  # or htmx would put the sign-in into a part of the page
+        page = _local(urlsplit(request.headers.get("HX-Current-URL", "")).path)
+        return Response(status=401, headers={"HX-Redirect": f"{SIGN_IN}?next={page}"})
     wanted = _local(request.path) if request.method == "GET" else PANEL
     return see_other(f"{SIGN_IN}?next={wanted}")
 
 
 async def keep_private(answer: Response) -> Response:
-    """Keep a session that is in use from ending, and these pages out of every cache."""
+    """Keep a session that is in use from ending, and these pages out of every cache.
+
+    What a page left open asks for by itself is no use of it.
+    """
     answer.headers["Cache-Control"] = "no-store"
     session: Session | None = g.get("session")
-    if session is not None:
+    is_used = not request.path.endswith("/stream") and "Fairlist-Poll" not in request.headers
+    if session is not None and is_used:
         _set_session(answer, parts().gatekeeper.sessions.prolonged(session))
     return answer
+
+
+def still_signed_in() -> Callable[[], bool]:
+    """Whether the session that the present request came with goes on, for a stream that outlives the request."""
+    gatekeeper = parts().gatekeeper
+    cookie = SESSION_COOKIE.found_in(request.cookies, secure=is_secure())
+    return lambda: gatekeeper.open_to_all or gatekeeper.sessions.find(cookie) is not None
 
 
 sign_in = private("sign_in", __name__)

@@ -9,7 +9,7 @@ from typing import Final
 
 from quart import Response, request
 
-from webapp.booking.answers import Cancellation, Placement
+from webapp.booking.answers import Placement
 from webapp.web.asking import is_secure
 from webapp.web.cookies import Cookie
 from webapp.web.rendering import ordinal, see_other
@@ -47,15 +47,6 @@ def placed(guest: str, placement: Placement) -> str:
     if placement.position is None:
         return f"{isolated(guest)} has a ticket{already}."
     return f"{isolated(guest)} is {ordinal(placement.position)} on the waiting list{already}."
-
-
-def cancelled(guest: str, cancellation: Cancellation) -> str:
-    """What cancelling a guest's order has led to, in a sentence or two."""
-    follows = ""
-    if cancellation.promoted:
-        taker = cancellation.promoted[0].named
-        follows = f" The ticket went to {isolated(taker) if taker else 'somebody whose name was erased'}."
-    return f"{isolated(guest)} is cancelled.{follows}"
 
 
 def isolated(name: str) -> str:
