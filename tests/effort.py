@@ -1,10 +1,12 @@
-"""How much the randomised tests do: little by default, more or exactly one seed through the environment.
+"""How much the randomised tests do: what fits into `make test` by default, more through the environment.
 
-For instance `FIRST_SEED=1000 INTERLEAVINGS=5000 MODEL_RUNS=2000 make test`. Everything random comes from the seed, so a
-failing one, which its test prints, fails again.
+For instance `FIRST_SEED=1000 INTERLEAVINGS=5000 make test`. Everything random comes from the seed, so a failing one,
+which its test prints, fails again. `make prove` sets the numbers that are wanted of a proof, and counts the trials.
 """
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 
@@ -14,9 +16,13 @@ def _number(name: str, otherwise: int) -> int:
 
 FIRST_SEED: Final = _number("FIRST_SEED", 1)
 INTERLEAVINGS: Final = _number("INTERLEAVINGS", 40)
-"""Seeds per scenario, counted from the first."""
+"""Seeds per scenario."""
 MODEL_RUNS: Final = _number("MODEL_RUNS", 100)
-"""Runs of each state machine; on a real database and beyond, a fraction of them."""
+"""Runs of each state machine over the rules alone, and over whatever is broken on purpose."""
+SERVICE_RUNS: Final = _number("SERVICE_RUNS", 20)
+"""Runs of the state machine over the box office on a real database."""
+HTTP_RUNS: Final = _number("HTTP_RUNS", 10)
+"""Runs of each state machine over HTTP."""
 MODEL_STEPS: Final = _number("MODEL_STEPS", 40)
 """Steps of each run, at most."""
 WAITING_MANY: Final = _number("WAITING_MANY", 2**20)
@@ -25,5 +31,31 @@ HISTORIES: Final = _number("HISTORIES", 20)
 """Histories of concurrent clients over HTTP."""
 KILLS: Final = _number("KILLS", 10)
 """How often the server is killed under load, on one database."""
+POWER_CUTS: Final = _number("POWER_CUTS", 500)
+"""Images of what a disk may hold after a power cut."""
+FAULTS: Final = _number("FAULTS", 60)
+"""Calls of the server to its disk that fail, one in each life."""
+DEPARTURES: Final = _number("DEPARTURES", 200)
+"""Clients who are gone after some byte of what they meant to say, or to hear."""
+SOAK_S: Final = _number("SOAK_S", 15)
+"""Seconds of load under which the memory has to stay flat."""
 FUZZ_EXAMPLES: Final = _number("FUZZ_EXAMPLES", 60)
 """Requests that are made up for each route and each phase of testing what the description says, at most."""
+
+TALLY: Final = os.environ.get("TALLY")
+"""A file into which every trial is noted, by the name of its test; none unless `make prove` counts them."""
+
+
+def seeds(number: int) -> Iterator[int]:
+    """So many seeds, counted from the first. Each is a trial, once it has been gone through without an error."""
+    for seed in range(FIRST_SEED, FIRST_SEED + number):
+        yield seed
+        tried()
+
+
+def tried(number: int = 1) -> None:
+    """Note so many trials of the test that runs."""
+    if TALLY is not None:
+        test = os.environ.get("PYTEST_CURRENT_TEST", "").removesuffix(" (call)")
+        with Path(TALLY).open("a") as file:
+            file.write(f"{number}\t{test}\n")

@@ -21,6 +21,8 @@ GUESTS = ("Bob", "Cleo", "Dan", "Eve", "Finn", "Gus")
 KEYS = ("key-1", "key-2", "key-3")
 TICKS_KEPT = 4
 """How long an answer is kept under its key, in steps of the clock."""
+RUNS_AT_ONCE = 200
+"""Runs that are found from one seed: whoever makes them up remembers them, and slows down."""
 
 Offsets = tuple[str, bool, int | None, int | None, int | None]
 """A plan with its times counted from now on."""
@@ -462,17 +464,18 @@ class _Audited:
 
 def explore(make_machine: Callable[[], OriginalMachine], runs: int, *, shrink: bool = True) -> None:
     """Run a machine many times. A failure prints its shortest form, and comes again with the same `FIRST_SEED`."""
-
-    @seed(effort.FIRST_SEED)
-    def factory() -> OriginalMachine:
-        return make_machine()
-
     phases = [Phase.generate, *([Phase.shrink] if shrink else [])]
-    options = settings(
-        max_examples=runs, stateful_step_count=effort.MODEL_STEPS, deadline=None, database=None, phases=phases
-    )
-    try:
-        run_state_machine_as_test(factory, settings=options)  # type: ignore[arg-type]  # it takes any factory
-    except BaseException as failure:
-        failure.add_note(f"It comes again with FIRST_SEED={effort.FIRST_SEED} MODEL_STEPS={effort.MODEL_STEPS}")
-        raise
+    options = settings(stateful_step_count=effort.MODEL_STEPS, deadline=None, database=None, phases=phases)
+    for number, begun in enumerate(range(0, runs, RUNS_AT_ONCE)):
+        first, at_once = effort.FIRST_SEED + number, min(RUNS_AT_ONCE, runs - begun)
+
+        @seed(first)
+        def factory() -> OriginalMachine:
+            return make_machine()
+
+        try:
+            run_state_machine_as_test(factory, settings=settings(options, max_examples=at_once))  # type: ignore[arg-type]  # it takes any factory
+        except BaseException as failure:
+            failure.add_note(f"It comes again with FIRST_SEED={first} MODEL_STEPS={effort.MODEL_STEPS}")
+            raise
+        effort.tried(at_once)

@@ -33,7 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def test_one_order_explains_what_concurrent_clients_were_answered(server: Server) -> None:
     told: set[str] = set()
-    for seed in range(effort.FIRST_SEED, effort.FIRST_SEED + effort.HISTORIES):
+    for seed in effort.seeds(effort.HISTORIES):
         chance = random.Random(seed)
         events = [f"gig-{seed}", f"talk-{seed}"]
         crowd = Crowd(chance, server.token())
@@ -311,7 +311,7 @@ def test_a_story_with_keys_and_something_wrong_is_not_believed(change: Change, c
 
 def test_the_checker_finds_an_order_exactly_where_there_is_one() -> None:
     verdicts = Counter[bool]()
-    for seed in range(effort.FIRST_SEED, effort.FIRST_SEED + STORIES):
+    for seed in effort.seeds(STORIES):
         calls, ledger = some_story(random.Random(seed))
         is_believed = complaints(calls, {"gig": ledger}) == []
         relevant = [call for call in calls if call.answer != NOTHING]

@@ -16,8 +16,6 @@ from tests.machine import KeyedMachine, OriginalMachine, Wish, explore
 from tests.reliability.api_driver import ApiDriver, OriginalDriver, set_clock
 from tests.server import Server
 
-RUNS = max(1, effort.MODEL_RUNS // 10)
-
 # What no server may do: it shows for ever what an event was like when it was looked at first.
 SHOWS_OLD_COUNTS = """
 from webapp.box_office import BoxOffice
@@ -105,13 +103,13 @@ def server_by_the_clock(folder: Path, changed: str = "") -> Server:
 
 def test_the_original_routes_agree_with_the_model(tmp_path: Path) -> None:
     with Server(tmp_path) as server:
-        explore(original_machines(server), RUNS)
+        explore(original_machines(server), effort.HTTP_RUNS)
         server.verify()
 
 
 def test_the_whole_api_agrees_with_the_model(tmp_path: Path) -> None:
     with server_by_the_clock(tmp_path) as server:
-        explore(api_machines(server), RUNS)
+        explore(api_machines(server), effort.HTTP_RUNS)
         server.verify()
 
 

@@ -234,12 +234,12 @@ def play(scenario: Scenario, seed: int, *, desk_idle_s: float = 600.0, give_up_a
 
 def explore(scenario: Scenario, *, desk_idle_s: float = 600.0) -> None:
     """Perform a scenario once for each seed."""
-    for seed in range(effort.FIRST_SEED, effort.FIRST_SEED + effort.INTERLEAVINGS):
+    for seed in effort.seeds(effort.INTERLEAVINGS):
         play(scenario, seed, desk_idle_s=desk_idle_s)
 
 
 def explore_giving_up(scenario: Scenario, *, desk_idle_s: float) -> None:
     """Perform a scenario, and cancel its victim at the first step of its life, at the second, and so on to its end."""
-    for seed in range(effort.FIRST_SEED, effort.FIRST_SEED + max(1, effort.INTERLEAVINGS // 50)):
+    for seed in effort.seeds(max(1, effort.INTERLEAVINGS // 50)):
         steps = next(step for step in count(1) if not play(scenario, seed, desk_idle_s=desk_idle_s, give_up_at=step))
         assert steps > 1, "the victim was never given up"

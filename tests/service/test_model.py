@@ -25,7 +25,7 @@ def make_machine(empty_database: Path) -> Callable[[], KeyedMachine]:
 
 
 def test_the_box_office_agrees_with_the_model(make_machine: Callable[[], KeyedMachine]) -> None:
-    explore(make_machine, max(1, effort.MODEL_RUNS // 5))
+    explore(make_machine, effort.SERVICE_RUNS)
 
 
 def latest_first(waiting: WaitingList, number: int) -> list[str]:
