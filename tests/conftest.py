@@ -18,9 +18,9 @@ pytest.register_assert_rewrite(
     "tests.service.stage",
 )
 
-from webapp.box_office import BoxOffice  # noqa: E402
-from webapp.storage.migrator import load_migrations, migrate  # noqa: E402
-from webapp.storage.sqlite import SqliteStore  # noqa: E402
+from webapp.box_office import BoxOffice  # noqa: E402 -- see above
+from webapp.storage.migrator import load_migrations, migrate  # noqa: E402 -- see above
+from webapp.storage.sqlite import SqliteStore  # noqa: E402 -- see above
 
 STOP_TIMEOUT_S = 30.0  # or a box office that never stops would keep the tests from ending
 SCHEMA = Path(__file__).parents[1] / "schema" / "sqlite"

@@ -497,7 +497,7 @@ def test_damage_is_told_with_the_entry_and_is_status_1(home: Server, damage: str
     ],
 )
 def test_details_that_nobody_recorded_are_damage(home: Server, column: str, value: str) -> None:
-    change(home.database, f"UPDATE events SET {column} = {value} WHERE id = 'fair'")  # noqa: S608
+    change(home.database, f"UPDATE events SET {column} = {value} WHERE id = 'fair'")  # noqa: S608 -- the names stand in this file
     run = ended(home, "verify")
     assert run.returncode == 1
     assert "event 'fair' is damaged at entry 2: the events table has other details than were recorded" in run.stderr
@@ -505,7 +505,7 @@ def test_details_that_nobody_recorded_are_damage(home: Server, column: str, valu
 
 @pytest.mark.parametrize("column", ["capacity", "booked", "checked_in", "revision", "has_lapsed", "is_deleted", "head"])
 def test_counts_that_the_ledger_does_not_lead_to_are_damage(home: Server, column: str) -> None:
-    change(home.database, f"UPDATE events SET {column} = 1 - min({column}, 1) WHERE id = 'fair'")  # noqa: S608
+    change(home.database, f"UPDATE events SET {column} = 1 - min({column}, 1) WHERE id = 'fair'")  # noqa: S608 -- the names stand in this file
     run = ended(home, "verify")
     assert run.returncode == 1
     assert "event 'fair' is damaged at entry 11: the events table says" in run.stderr
@@ -531,7 +531,7 @@ def test_a_forged_ledger_whose_hashes_are_right_is_found_by_replaying_it(home: S
     previous = GENESIS
     for row in home.query(entries):
         previous = seal(previous, "gig", Entry._make(row))
-        change(home.database, f"UPDATE ledger SET hash = x'{previous.hex()}' WHERE event_id || seq = 'gig{row[0]}'")  # noqa: S608
+        change(home.database, f"UPDATE ledger SET hash = x'{previous.hex()}' WHERE event_id || seq = 'gig{row[0]}'")  # noqa: S608 -- the hash was computed here
     run = ended(home, "verify")
     assert run.returncode == 1
     assert "event 'gig' is damaged at entry 8: the guest was not the first who waited" in run.stderr

@@ -188,7 +188,7 @@ class Asker:
         self._reader = reader
         self.codes: set[str] = set()
 
-    def __call__(self, id: str, *parts: str, query: str = "", body: Body = None, **headers: str) -> Reply:  # noqa: A002
+    def __call__(self, id: str, *parts: str, query: str = "", body: Body = None, **headers: str) -> Reply:  # noqa: A002 -- the description's own word
         """Ask as the organiser, but for what a key opens."""
         operation = next(operation for operation in OPERATIONS if operation.id == id)
         path = re.sub(r"{[^}]+}", "{}", operation.path).format(*parts)

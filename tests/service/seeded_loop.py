@@ -57,4 +57,4 @@ class SeededLoop(asyncio.SelectorEventLoop):
             if not timers:
                 raise Stuck("everybody waits, and nothing can happen")
             self._now = max(self._now, min(timers))
-        super()._run_once()  # type: ignore[misc]
+        super()._run_once()  # type: ignore[misc]  # private, and the only place where time can pass

@@ -591,7 +591,7 @@ async def test_a_chain_forged_from_some_entry_on_does_not_end_where_it_should(
     for entry in entries[2:]:
         forged = entry._replace(at=0)
         previous = seal(previous, "gig", forged)
-        statements.append(f"UPDATE ledger SET at = 0, hash = x'{previous.hex()}' WHERE seq = {entry.seq}")  # noqa: S608
+        statements.append(f"UPDATE ledger SET at = 0, hash = x'{previous.hex()}' WHERE seq = {entry.seq}")  # noqa: S608 -- the hash was computed here
     tamper(database, *statements)
     store = await open_store(database)
     with pytest.raises(LedgerDamaged, match="at entry 5: the events table says"):

@@ -271,7 +271,7 @@ async def test_a_bug_keeps_nothing_of_its_batch(store: SqliteStore, start: Start
     await box_office.open_event("gig", tickets=5)
     first = await gated.hold(lambda: box_office.book("gig", "first"))
     bob = asyncio.create_task(box_office.book("gig", "Bob", once=once()))
-    buggy = asyncio.create_task(box_office.book("gig", "Cleo", once=Once(bytes(32), bytes(32), lambda _: 1 / 0)))  # type: ignore[arg-type, return-value]
+    buggy = asyncio.create_task(box_office.book("gig", "Cleo", once=Once(bytes(32), bytes(32), lambda _: 1 / 0)))  # type: ignore[arg-type, return-value]  # it is to fail
     await settled()
     gated.gate.set()
     await first

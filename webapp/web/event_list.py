@@ -39,15 +39,23 @@ EVERYTHING: Final = Wanted(None, "")
 @event_list.get("/ui", strict_slashes=False)
 async def events_page() -> Response:
     """What is on: upcoming events, then those without a date, then past ones; or those that were searched for."""
+    status, values = await listing_asked_for("guests")
+    if values["typed"]:  # not kept for others: few type the same, and it would push out what many look at
+        return rendering.page_or_block("events.html", "listed", status=status, **values)
+    return rendering.page_or_block("events.html", "listed", personal=False, **values)
+
+
+async def listing_asked_for(shown_to: Audience) -> tuple[int, dict[str, Any]]:
+    """The list that the request asks for, and its status; all events, and the mistake, for an impossible search.
+
+    Raises InvalidInput for what no page would ask for, and Unavailable.
+    """
     try:
         wanted = list_wanted()
-        typed, mistake = wanted.q, ""
     except InvalidInput:
-        wanted, typed, mistake = EVERYTHING, request.args["q"], UNSEARCHABLE
-    values = {"typed": typed, "mistake": mistake, **await listing(wanted=wanted)}
-    if mistake or typed:  # not kept for others: few type the same, and it would push out what many look at
-        return rendering.page_or_block("events.html", "listed", status=422 if mistake else 200, **values)
-    return rendering.page_or_block("events.html", "listed", personal=False, **values)
+        told = {"typed": request.args["q"], "mistake": UNSEARCHABLE}
+        return 422, {**told, **await listing(shown_to, EVERYTHING)}
+    return 200, {"typed": wanted.q, "mistake": "", **await listing(shown_to, wanted)}
 
 
 def list_wanted() -> Wanted:

@@ -30,7 +30,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _is_refused = False
     _request_timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn hands it nothing else
         """Wait for a request, but not for ever."""
         super().connection_made(transport)
         self._await_request()

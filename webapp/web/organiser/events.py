@@ -2,15 +2,14 @@
 
 from functools import lru_cache
 
-from quart import Response, request
+from quart import Response
 
 from webapp.web import rendering
-from webapp.web.event_list import EVERYTHING, UNSEARCHABLE, list_wanted, listing
+from webapp.web.event_list import listing_asked_for
 from webapp.web.event_view import EventView
 from webapp.web.live import FRAMES_KEPT, frame, streamed_list
 from webapp.web.organiser.access import PANEL, private, still_signed_in
 from webapp.web.organiser.notices import notice, told
-from webapp.web.parsing import InvalidInput
 
 events = private("organiser_events", __name__)
 
@@ -20,13 +19,8 @@ PAGE = "organise/events.html"
 @events.get(PANEL, strict_slashes=False)
 async def panel() -> Response:
     """The events, hidden ones included, in the order in which guests see them; or those that were searched for."""
-    try:
-        wanted = list_wanted()
-        typed, mistake = wanted.q, ""
-    except InvalidInput:
-        wanted, typed, mistake = EVERYTHING, request.args["q"], UNSEARCHABLE
-    values = {"typed": typed, "mistake": mistake, "notice": notice(), **await listing("organiser", wanted)}
-    return told(rendering.page_or_block(PAGE, "listed", status=422 if mistake else 200, **values))
+    status, values = await listing_asked_for("organiser")
+    return told(rendering.page_or_block(PAGE, "listed", status=status, notice=notice(), **values))
 
 
 @events.get(f"{PANEL}/stream")
