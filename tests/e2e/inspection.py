@@ -1,5 +1,6 @@
 """What is wrong with a page as a browser shows it: by axe, and by rules of this project."""
 
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -15,16 +16,22 @@ AXE_OPTIONS: Final = {
     "resultTypes": ["violations"],
     "preload": False,
 }
+OF_A_LOOK: Final = ("color-contrast", "target-size")
+"""The rules that hang on colours and sizes."""
 HOUSE_RULES: Final = (Path(__file__).parent / "inspection.js").read_text()
 TARGET_PX: Final = 44
 """How high on a phone whatever is at least that can be pressed."""
 
 
-async def axe_violations(page: Page) -> list[str]:
-    """What axe (https://github.com/dequelabs/axe-core) finds: for each element the rule, and how it is broken."""
+async def axe_violations(page: Page, *, only: Sequence[str] = ()) -> list[str]:
+    """What axe (https://github.com/dequelabs/axe-core) finds: for each element the rule, and how it is broken.
+
+    It goes by all rules, unless some are named.
+    """
+    options = {**AXE_OPTIONS, "runOnly": {"type": "rule", "values": only}} if only else AXE_OPTIONS
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(AXE)
-    results: dict[str, Any] = await page.evaluate("(options) => axe.run(document, options)", AXE_OPTIONS)
+    results: dict[str, Any] = await page.evaluate("(options) => axe.run(document, options)", options)
     return [
         f"{violation['id']}: {node['html'][:120]}: {' '.join(node['failureSummary'].split())}"
         for violation in results["violations"]

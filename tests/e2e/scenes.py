@@ -16,7 +16,7 @@ class Scene(NamedTuple):
     """A page in a state.
 
     `address` may hold names that a House knows; `who` is in whose browser it is seen; `act` is what is done there until
-    the page `reads` so, anywhere on it. Where `is_main`, both themes are looked at on a phone and at a desk.
+    the page `reads` so, anywhere on it.
     """
 
     name: str
@@ -24,7 +24,6 @@ class Scene(NamedTuple):
     reads: str
     who: str = "nobody"
     act: Act | None = None
-    is_main: bool = False
     is_for_programs: bool = False
     """Whether it is a page that nobody reads with a thumb."""
 
@@ -54,25 +53,24 @@ async def letting_in(page: Page, names: Names) -> None:
 
 
 GUESTS: Final = (
-    Scene("the list of events", "/ui", "Letterpress workshop", is_main=True),
+    Scene("the list of events", "/ui", "Letterpress workshop"),
     Scene("events that were found", "/ui?q=night", "2 events match"),
     Scene("no events found", "/ui?q=opera", "Nothing called"),
     Scene("a search for what no title holds", "/ui?q=%07", "search"),
-    Scene("an event that is open", "/ui/events/summer-night", "Book a ticket", act=opening_everything, is_main=True),
-    Scene("an event that is sold out", "/ui/events/sold-out", "Join the waiting list", is_main=True),
-    Scene("an event that is not open yet", "/ui/events/later", "Opens Friday 1 June 2040", is_main=True),
+    Scene("an event that is open", "/ui/events/summer-night", "Book a ticket", act=opening_everything),
+    Scene("an event that is sold out", "/ui/events/sold-out", "Join the waiting list"),
+    Scene("an event that is not open yet", "/ui/events/later", "Opens Friday 1 June 2040"),
     Scene("an event that is closed", "/ui/events/closed", "Booking has closed"),
     Scene("an event that is past", "/ui/events/past", "This event is over"),
     Scene("an event without a guest", "/ui/events/empty", "30 of 30 left"),
     Scene("an event that is hidden", "/ui/events/hidden", "Rehearsal"),
-    Scene("an event one has a ticket for", "/ui/events/summer-night", "You’re in", who="zoe", is_main=True),
-    Scene("an event one waits for", "/ui/events/sold-out", "You are 5th", who="wanda", is_main=True),
+    Scene("an event one has a ticket for", "/ui/events/summer-night", "You’re in", who="zoe"),
+    Scene("an event one waits for", "/ui/events/sold-out", "You are 5th", who="wanda"),
     Scene(
         "a mistake when booking",
         "/ui/events/summer-night",
         "Please enter",
         act=pressing("Book a ticket", {"Your name": " ", "Your e-mail address": "bob@example.org"}),
-        is_main=True,
     ),
     Scene(
         "booking for one who has booked",
@@ -80,14 +78,14 @@ GUESTS: Final = (
         "has booked before",
         act=pressing("Book a ticket", {"Your name": "Bob", "Your e-mail address": "bob@example.org"}),
     ),
-    Scene("an order with a ticket", "{bob}", "Your ticket", is_main=True),
-    Scene("an order that waits", "{line4}", "You are 3rd on the waiting list", is_main=True),
+    Scene("an order with a ticket", "{bob}", "Your ticket"),
+    Scene("an order that waits", "{line4}", "You are 3rd on the waiting list"),
     Scene("an order that is cancelled", "{dan}", "Your order is cancelled"),
     Scene("an order that has arrived", "{eve}", "Arrived"),
     Scene("an order of the past", "{winter}", "Winter night concert"),
-    Scene("cancelling a ticket", "{bob}/cancellation", "Cancel your ticket?", is_main=True),
+    Scene("cancelling a ticket", "{bob}/cancellation", "Cancel your ticket?"),
     Scene("leaving the waiting list", "{line4}/cancellation", "Leave the waiting list?"),
-    Scene("the ledger", "/ui/events/summer-night/ledger", "What it proves", act=opening_everything, is_main=True),
+    Scene("the ledger", "/ui/events/summer-night/ledger", "What it proves", act=opening_everything),
     Scene("an entry of the ledger", "/ui/events/summer-night/ledger?entry=3", "Entries 1 to"),
     Scene("a receipt that is wrong", "/ui/events/summer-night/ledger?entry=3&hash=abc", "Have you got a receipt?"),
     Scene(
@@ -95,23 +93,22 @@ GUESTS: Final = (
         "/ui/events/summer-night/ledger",
         "fits together",
         act=pressing("Check all", {}),
-        is_main=True,
     ),
     Scene("what is not there", "/ui/events/nowhere", "All events"),
     Scene("the reference", "/docs", "The API", is_for_programs=True),
 )
 
 ORGANISERS: Final = (
-    Scene("signing in", "/ui/sign-in", "For organisers.", is_main=True),
+    Scene("signing in", "/ui/sign-in", "For organisers."),
     Scene(
         "signing in with a wrong password",
         "/ui/sign-in",
         "is wrong",
         act=pressing("Sign in", {"User name": "ada", "Password": "a guess"}),
     ),
-    Scene("the organiser's events", "/ui/organise", "Your events", who="ada", is_main=True),
+    Scene("the organiser's events", "/ui/organise", "Your events", who="ada"),
     Scene("the organiser finds no event", "/ui/organise?q=opera", "Nothing called", who="ada"),
-    Scene("a new event", "/ui/organise/new", "New event", who="ada", act=opening_everything, is_main=True),
+    Scene("a new event", "/ui/organise/new", "New event", who="ada", act=opening_everything),
     Scene(
         "a mistake in a new event",
         "/ui/organise/new",
@@ -119,13 +116,13 @@ ORGANISERS: Final = (
         who="ada",
         act=pressing("Open the event", {"Title": "Gig", "Tickets": "many"}),
     ),
-    Scene("overview", NIGHT, "Latest activity", who="ada", act=opening_everything, is_main=True),
+    Scene("overview", NIGHT, "Latest activity", who="ada", act=opening_everything),
     Scene("overview of an event without a guest", EMPTY_EVENT, "Nobody has booked yet", who="ada"),
-    Scene("guests", f"{NIGHT}/guests", "Cleo Moreau", who="ada", act=opening_everything, is_main=True),
+    Scene("guests", f"{NIGHT}/guests", "Cleo Moreau", who="ada", act=opening_everything),
     Scene("guests who wait", "/ui/organise/events/sold-out/guests?status=waiting", "1st in line", who="ada"),
     Scene("no guest at all", f"{EMPTY_EVENT}/guests", "Nobody has booked yet", who="ada"),
     Scene("no guest found", f"{NIGHT}/guests?q=nobody", "Nobody found", who="ada"),
-    Scene("a guest with a ticket", f"{NIGHT}/orders/{{bob_id}}", "Bob Brandt", who="ada", is_main=True),
+    Scene("a guest with a ticket", f"{NIGHT}/orders/{{bob_id}}", "Bob Brandt", who="ada"),
     Scene("a guest who waits", "/ui/organise/events/sold-out/orders/{line4_id}", "3rd of 5", who="ada"),
     Scene("a guest who has cancelled", f"{NIGHT}/orders/{{dan_id}}", "The train is late", who="ada"),
     Scene("a guest who has arrived", f"{NIGHT}/orders/{{eve_id}}", "Take the check-in back", who="ada"),
@@ -137,11 +134,9 @@ ORGANISERS: Final = (
         who="ada",
     ),
     Scene("erasing a guest", f"{NIGHT}/orders/{{bob_id}}/erasure", "Erase who Bob Brandt", who="ada"),
-    Scene("the door", f"{NIGHT}/check-in", "Code or name", who="ada", is_main=True),
-    Scene(
-        "coming in", f"{NIGHT}/check-in?order={{grete_id}}", "Come in: Grete Haas", "ada", act=letting_in, is_main=True
-    ),
-    Scene("being in already", f"{NIGHT}/check-in?order={{eve_id}}", "Already in", who="ada", is_main=True),
+    Scene("the door", f"{NIGHT}/check-in", "Code or name", who="ada"),
+    Scene("coming in", f"{NIGHT}/check-in?order={{grete_id}}", "Come in: Grete Haas", "ada", act=letting_in),
+    Scene("being in already", f"{NIGHT}/check-in?order={{eve_id}}", "Already in", who="ada"),
     Scene("being expected", f"{NIGHT}/check-in?order={{bob_id}}", "is not in yet", who="ada"),
     Scene("having cancelled", f"{NIGHT}/check-in?order={{dan_id}}", "no longer valid", who="ada"),
     Scene("being at the wrong event", f"{NIGHT}/check-in?order={{line0_id}}", "Not of this event", who="ada"),
@@ -160,9 +155,9 @@ ORGANISERS: Final = (
         who="ada",
         act=pressing("Check in", {"Code or name": "Xavier"}),
     ),
-    Scene("a ticket that was scanned", "/ui/organise/tickets/{bob_code}", "is not in yet", who="ada", is_main=True),
+    Scene("a ticket that was scanned", "/ui/organise/tickets/{bob_code}", "is not in yet", who="ada"),
     Scene("a ticket that was scanned again", "/ui/organise/tickets/{eve_code}", "Already in", who="ada"),
-    Scene("settings", f"{NIGHT}/settings", "What guests read", who="ada", is_main=True),
+    Scene("settings", f"{NIGHT}/settings", "What guests read", who="ada"),
     Scene("settings of an event without a guest", f"{EMPTY_EVENT}/settings", "it can be deleted", who="ada"),
     Scene(
         "more tickets",
@@ -188,7 +183,7 @@ ORGANISERS: Final = (
     Scene("closing the booking", f"{NIGHT}/settings/closing", "Close", who="ada"),
     Scene("opening the booking", "/ui/organise/events/later/settings/opening", "Open", who="ada"),
     Scene("deleting an event", f"{EMPTY_EVENT}/settings/deletion", "Delete", who="ada"),
-    Scene("the organiser's ledger", f"{NIGHT}/ledger", "Everything that has happened here", who="ada", is_main=True),
+    Scene("the organiser's ledger", f"{NIGHT}/ledger", "Everything that has happened here", who="ada"),
 )
 
 EMPTY: Final = (
