@@ -6,6 +6,8 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from webapp.booking.details import UNTOLD, UNTOLD_SEALED, Booking, Details, Schedule, contradictions, sealed_schedule
 
@@ -30,6 +32,11 @@ OTHERS: dict[str, Any] = {
     "closes_at": None,
     "hidden": True,
 }
+
+some_time = st.none() | st.integers(0, 20)
+possible = st.builds(Details, starts_at=some_time, ends_at=some_time, opens_at=some_time, closes_at=some_time).filter(
+    lambda details: not contradictions(details)
+)
 
 
 def test_every_detail_is_under_the_seal() -> None:
@@ -162,3 +169,24 @@ def test_times_that_can_be_true_together_are_no_contradiction(details: Details) 
 )
 def test_every_contradiction_is_told_with_the_field_at_fault(details: Details, found: list[tuple[str, str]]) -> None:
     assert contradictions(details) == found
+
+
+@given(possible, st.integers(-5, 25))
+def test_closed_booking_is_closed_for_good(details: Details, now: int) -> None:
+    closed = details.closed(now)
+    assert closed.schedule.booking(max(now, (details.opens_at or now) + 1)) == "closed"
+    assert replace(closed, closes_at=details.closes_at) == details
+
+
+@given(possible, st.integers(-5, 25))
+def test_opened_booking_is_open_now_and_never_longer_than_anything_says(details: Details, now: int) -> None:
+    opened = details.opened(now)
+    bounds = [details.closes_at, details.starts_at, details.ends_at]
+    if opened is None:
+        assert details.starts_at is not None
+        assert all(bound is None or bound <= now for bound in bounds)
+    else:
+        assert opened.schedule.booking(now) == "open"
+        assert opened.schedule.booking_ends_at in (*bounds, None)
+        if details.schedule.booking(now) == "open":
+            assert opened == details

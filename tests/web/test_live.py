@@ -25,7 +25,6 @@ from webapp.web import broadcast, rendering
 from webapp.web.broadcast import Broadcast, Interest
 from webapp.web.event_list import EVENTS_PER_PAGE
 from webapp.web.event_view import EventView
-from webapp.web.live import only_newcomers
 from webapp.web.streams import message
 
 TIMEOUT_S: Final = 30.0
@@ -481,7 +480,7 @@ def test_only_newcomers_leave_everybody_elses_place_as_it_was(
 ) -> None:
     before = counts(booked, waiting, head)
     after = counts(booked, waiting + joined, head + joined + others)
-    assert only_newcomers(before, after) == (others == 0)
+    assert after.adds_only_newcomers_to(before) == (others == 0)
 
 
 @given(st.text())

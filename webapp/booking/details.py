@@ -1,9 +1,9 @@
 """What an organiser tells about an event, and the times between which it can be booked."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, Self
 
 Booking = Literal["not_open_yet", "open", "closed"]
 
@@ -59,6 +59,22 @@ class Details:
     def schedule(self) -> Schedule:
         """The times the rules go by."""
         return Schedule(self.opens_at, self.closes_at, self.starts_at)
+
+    def closed(self, now: int) -> Self:
+        """The same, with booking closed from now on; it has been open for a moment at least."""
+        return replace(self, closes_at=now if self.opens_at is None else max(now, self.opens_at + 1))
+
+    def opened(self, now: int) -> Self | None:
+        """The same, with booking open now: until it was to close anyway, until the start, or else until the end.
+
+        None where the event has begun, and nothing says when booking should close.
+        """
+        opens_at = None if self.opens_at is None or now < self.opens_at else self.opens_at
+        for closes_at in (self.closes_at, None, self.ends_at):
+            opened = replace(self, opens_at=opens_at, closes_at=closes_at)
+            if opened.schedule.booking(now) == "open":
+                return opened
+        return None
 
     def sealed(self) -> str:
         """What the ledger keeps of the details: times in clear, and the words as a digest.

@@ -33,6 +33,14 @@ class Counts(NamedTuple):
         """How many tickets are free."""
         return self.capacity - self.booked
 
+    def adds_only_newcomers_to(self, before: "Counts") -> bool:
+        """Whether every entry since then is somebody new, which changes nothing for who was there before.
+
+        Any other kind of entry adds to the number of entries, but no guest to those who hold a ticket or wait.
+        """
+        joined = self.booked + self.waiting - before.booked - before.waiting
+        return self.capacity == before.capacity and joined == self.head - before.head
+
 
 class EventCursor(NamedTuple):
     """Where a page of events ended."""

@@ -162,19 +162,10 @@ class _EventFrames:
         is_other = told is None or told._replace(counts=event.counts) != event
         mine = b""
         self._told = event
-        if own and (is_other or told is None or not only_newcomers(told.counts, event.counts)):
+        if own and (is_other or told is None or not event.counts.adds_only_newcomers_to(told.counts)):
             if not await own.look():
                 self._told = None
             elif own.standing:
                 mine = mine_frame(event, own.standing)
         is_second = has_place(own.standing) if own else False
         return (whole_frame(event, is_second=is_second) if is_other else event_frame(event)) + mine
-
-
-def only_newcomers(before: Counts, after: Counts) -> bool:
-    """Whether every entry between two counts is somebody new, which changes nothing for who was there before.
-
-    Any other kind of entry adds to the number of entries, but no guest to those who hold a ticket or wait.
-    """
-    joined = after.booked + after.waiting - before.booked - before.waiting
-    return after.capacity == before.capacity and joined == after.head - before.head

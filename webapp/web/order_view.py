@@ -8,7 +8,6 @@ from webapp.enquiries import Enquiries, Explained
 from webapp.storage.store import OrderRow
 from webapp.web import dates, rendering, why
 from webapp.web.event_view import EventView
-from webapp.web.live import only_newcomers
 from webapp.web.qr_codes import QrCode, qr_code
 from webapp.web.rendering import event_path
 from webapp.web.streams import message
@@ -73,7 +72,7 @@ class OrderFrames:
     async def __call__(self, _: object) -> bytes:
         event, before = self._seen(), self._event
         looks_the_same = before is not None and before[1:] == event[1:]  # but for the counts, which the page is without
-        if before is not None and looks_the_same and only_newcomers(before.counts, event.counts):
+        if before is not None and looks_the_same and event.counts.adds_only_newcomers_to(before.counts):
             self._event = event
             return b""
         try:

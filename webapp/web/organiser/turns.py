@@ -6,7 +6,6 @@ from typing import Final
 from quart import Response, request
 
 from webapp.booking.answers import Refusal
-from webapp.booking.details import Details
 from webapp.booking.state import Event
 from webapp.web import rendering
 from webapp.web.event_view import view
@@ -54,7 +53,7 @@ async def close_booking(event_slug: str) -> Response:
         return done(settings_path(event_id), "Booking was not open; nothing changed.")
     seen = revision_seen((await request.form).to_dict())
     try:
-        await box_office().revise(event_id, seen, details=_closed(event.details))
+        await box_office().revise(event_id, seen, details=event.details.closed(box_office().now()))
     except Refusal as refusal:
         if refusal.code != "event_changed":
             raise
@@ -77,7 +76,7 @@ async def open_booking(event_slug: str) -> Response:
     event_id = event.counts.event_id
     if _booking(event) == "open":
         return done(settings_path(event_id), "Booking was open already; nothing changed.")
-    details = _opened(event.details)
+    details = event.details.opened(box_office().now())
     if details is None:
         return _asking(event, "opening", await _opening_question(event))
     seen = revision_seen((await request.form).to_dict())
@@ -123,8 +122,8 @@ def _closing_question(event: Event) -> Question:
         return Question(asked="Booking is not open", follows=("There is nothing to close.",))
     follows = ["Nobody can book or join the waiting list any more, until you open booking again."]
     if event.counts.waiting:
-        waiting = counted(event.counts.waiting, "person waits", "people wait")
-        if _closed(event.details).schedule.promotes(box_office().now() + 1) and not event.counts.has_lapsed:
+        now, waiting = box_office().now(), counted(event.counts.waiting, "person waits", "people wait")
+        if event.details.closed(now).schedule.promotes(now + 1) and not event.counts.has_lapsed:
             follows.append(f"{waiting}: a ticket that comes free still goes to the first of them, at once.")
         else:
             follows.append(f"{waiting}, and a ticket that comes free goes to nobody any more.")
@@ -136,7 +135,7 @@ def _closing_question(event: Event) -> Question:
 async def _opening_question(event: Event) -> Question:
     if _booking(event) == "open":
         return Question(asked="Booking is open", follows=("There is nothing to open.",))
-    details = _opened(event.details)
+    details = event.details.opened(box_office().now())
     if details is None:
         return Question(asked="Booking cannot be opened as it is", follows=(NO_TIME,))
     try:
@@ -169,26 +168,6 @@ def _deletion_question(event: Event) -> Question:
 
 def _booking(event: Event) -> str:
     return event.details.schedule.booking(box_office().now())
-
-
-def _closed(details: Details) -> Details:
-    """The details with booking closed from now on; it has been open for a moment at least."""
-    now = box_office().now()
-    return replace(details, closes_at=now if details.opens_at is None else max(now, details.opens_at + 1))
-
-
-def _opened(details: Details) -> Details | None:
-    """The details with booking open now: until it was to close anyway, until the start, or else until the end.
-
-    None where the event has begun, and nothing says when booking should close.
-    """
-    now = box_office().now()
-    opens_at = None if details.opens_at is None or now < details.opens_at else details.opens_at
-    for closes_at in (details.closes_at, None, details.ends_at):
-        opened = replace(details, opens_at=opens_at, closes_at=closes_at)
-        if opened.schedule.booking(now) == "open":
-            return opened
-    return None
 
 
 def _asking(event: Event, turn: str, question: Question) -> Response:
