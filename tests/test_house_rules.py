@@ -39,10 +39,11 @@ MAY_IMPORT = {
     "recovery": {"booking", "storage.store"},
     "retention": {"booking", "box_office", "desk", "enquiries"},
     "server": EVERYTHING,
-    "settings": set[str](),
+    "settings": {"weak_passwords"},
     "storage": {"booking"},
     "turnout": {"storage.store"},
     "verification": {"booking", "recovery", "storage"},
+    "weak_passwords": set[str](),
     "web": {
         "announcements",
         "booking",

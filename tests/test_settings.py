@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.web.unhurried import UNHURRIED
 from webapp.settings import SETTINGS, Settings, SettingsInvalid, environment, markdown_table
+from webapp.weak_passwords import COMMON, LENGTH_MIN
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -199,6 +200,44 @@ LONGER = "`openssl rand -base64 32` makes a good one; without the setting, one i
 )
 def test_a_mistake_is_told_with_what_would_be_right(name: str, value: str, sentence: str) -> None:
     assert mistakes({name: value}) == [f"{name} {sentence}"]
+
+
+@pytest.mark.parametrize(
+    "password", ["battery horse", "yourpass", "83920174650", "a b c d e", "😀😁😂🤣😃😄😅😆", "x" * 64]
+)
+def test_a_password_of_any_signs_and_of_any_length_from_eight_on_is_taken(password: str) -> None:
+    assert Settings.read({"ADMIN_PASS": password}).admin_pass == password
+
+
+BESIDES = "must have 8 characters besides the user name and words that are guessed first ("
+GUESSED = "is among the passwords that are guessed first. Without the setting, a good one is generated."
+
+
+@pytest.mark.parametrize(
+    ("password", "sentence"),
+    [
+        ("x", "must have at least 8 characters, better 15, and has 1."),
+        ("hunter7", "must have at least 8 characters, better 15, and has 7."),
+        ("12345678", GUESSED),
+        ("Iloveyou", GUESSED),
+        ("changeme", GUESSED),
+        ("PASSWORD", GUESSED),
+        ("Fairlist-2026!", BESIDES),
+        ("ADMINistrator1", BESIDES),
+        ("ada.lovelace99", BESIDES),
+        ("ticket ticket booking", BESIDES),
+    ],
+)
+def test_a_password_that_is_guessed_first_is_refused_and_not_shown(password: str, sentence: str) -> None:
+    (told,) = mistakes({"ADMIN_USER": "Ada.Lovelace", "ADMIN_PASS": password})
+    assert told.startswith(f"ADMIN_PASS {sentence}")
+    assert password not in told
+
+
+def test_the_passwords_that_are_refused_are_more_than_three_thousand_of_those_that_could_be_set() -> None:
+    common = COMMON.read_text().splitlines()
+    assert len(set(common)) == len(common) > 3_000
+    assert [password for password in common if len(password) < LENGTH_MIN or password != password.casefold()] == []
 
 
 def test_all_mistakes_are_told_at_once() -> None:

@@ -13,6 +13,8 @@ from typing import Final, Generic, Literal, TypeVar, cast, get_args
 
 from dotenv import dotenv_values
 
+from webapp.weak_passwords import weakness
+
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 AppEnv = Literal["production", "demo", "test"]
@@ -298,6 +300,8 @@ class Settings:
             desk_idle_s=reader.value(DESK_IDLE_S),
             erase_after_days=reader.value(ERASE_AFTER_DAYS),
         )
+        if admin_pass and (weak := weakness(admin_pass, settings.admin_user)):
+            reader.mistakes.append(f"{ADMIN_PASS.name} {weak}.")
         if private:
             reader.refuse(_PRODUCTION_ONLY, f"must not be set with APP_ENV={app_env}, which would not use it")
         if reader.mistakes:

@@ -1,0 +1,35 @@
+"""Why a password that somebody chose is too easily guessed. Keeps nothing, and shows nothing of the password."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+LENGTH_MIN: Final = 8
+CONTEXT_WORDS: Final = (
+    "fairlist", "organiser", "organizer", "administrator", "admin", "password", "ticket", "booking", "event", "guest",
+    "waitinglist", "waitlist",
+)  # fmt: skip
+"""What guesses at this very server begin with. Words that hold others come first."""
+
+COMMON: Final = Path(__file__).with_name("common_passwords.txt")
+"""Passwords and first names of 8 characters or more, one a line, in small letters, as they were found in breaches.
+
+Source: the lists of https://github.com/dropbox/zxcvbn, in the edition of its Python port, 4.5.0.
+"""
+
+
+def weakness(password: str, user: str) -> str | None:
+    """What is wrong with a password of this user's, to be read after its name; None where nothing is known of."""
+    if len(password) < LENGTH_MIN:
+        return f"must have at least {LENGTH_MIN} characters, better 15, and has {len(password)}"
+    if password.casefold() in COMMON.read_text(encoding="ascii").split("\n"):
+        return "is among the passwords that are guessed first. Without the setting, a good one is generated"
+    if len(_without_context(password, user)) < LENGTH_MIN:
+        words = ", ".join(CONTEXT_WORDS)
+        return f"must have {LENGTH_MIN} characters besides the user name and words that are guessed first ({words})"
+    return None
+
+
+def _without_context(password: str, user: str) -> str:
+    words = [word.casefold() for word in (user, *CONTEXT_WORDS) if word]
+    return re.sub("|".join(map(re.escape, words)), "", password.casefold())
