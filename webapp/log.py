@@ -1,7 +1,7 @@
 """The log: JSON lines, collected in memory and written by a thread of their own.
 
-Whoever reads them slowly, or never, delays nobody. A request's line holds id, method, route, status and time, and
-nothing that a person sent.
+Whoever reads them slowly, or never, delays nobody. A request's line holds id, method, route, status and time, where
+security is concerned also what happened and from which address, and nothing that a person sent.
 """
 
 import json
@@ -10,14 +10,16 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Final, Self
 
 FLUSH_EVERY_S: Final = 0.5
 LINES_MAX: Final = 100_000
 LAST_WORDS_S: Final = 1.0
+NO_REMARK: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Log(logging.Handler):
@@ -50,11 +52,23 @@ class Log(logging.Handler):
         self._writing.join(LAST_WORDS_S)
         logging.getLogger().removeHandler(self)
 
-    def note(self, request_id: str, method: str, route: str | None, status: int, seconds: float) -> None:
-        """Remember an answered request; `status` is 0 where the client left before its answer."""
+    def note(
+        self,
+        request_id: str,
+        method: str,
+        route: str | None,
+        status: int,
+        seconds: float,
+        remark: Mapping[str, str] = NO_REMARK,
+    ) -> None:
+        """Remember an answered request; `status` is 0 where the client left before its answer.
+
+        `remark` is what its line says besides, by name.
+        """
+        besides = "".join(f", {_quoted(name)}: {json.dumps(text)}" for name, text in remark.items())
         self._add(
             f'{{"time": "{_utc(time.time())}", "request_id": "{request_id}", "method": {_quoted(method)}, '
-            f'"route": {_quoted(route)}, "status": {status}, "ms": {seconds * 1_000:.1f}}}\n'
+            f'"route": {_quoted(route)}, "status": {status}, "ms": {seconds * 1_000:.1f}{besides}}}\n'
         )
 
     def emit(self, record: logging.LogRecord) -> None:

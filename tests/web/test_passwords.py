@@ -173,7 +173,9 @@ def test_a_password_once_set_goes_on_when_it_is_no_longer_in_the_settings(tmp_pa
     assert file.credentials().match("ada", "correct horse")
 
 
-def test_a_running_server_follows_a_reset(tmp_path: Path) -> None:
+def test_a_running_server_follows_a_reset_and_says_so_in_its_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     file, generated = PasswordFile.load_or_create(tmp_path, "ada", None)
     before = file.credentials()
     password = reset_password(tmp_path)
@@ -181,6 +183,8 @@ def test_a_running_server_follows_a_reset(tmp_path: Path) -> None:
     assert file.credentials().match("ada", password)
     assert not file.credentials().match("ada", str(generated))
     assert file.credentials().fingerprint != before.fingerprint
+    (record,) = caplog.records
+    assert record.getMessage() == "The organiser's password was replaced: all tokens and sessions have ended."
 
 
 def test_the_file_is_read_again_only_when_it_was_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,20 @@
 """Who is asking, for a route: the organiser, or an answer that says what is missing."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from quart import request
 
-from webapp.web.auth import Nobody, Organiser
+from webapp.web.auth import UNREADABLE, WRONG_PASSWORD, WRONG_TOKEN, Nobody, Organiser
 from webapp.web.cookies import SESSION_COOKIE
 from webapp.web.parts import parts
+from webapp.web.remarks import Remark, remark
+
+WHY_NOT: Final[dict[Nobody, Remark]] = {
+    UNREADABLE: "unreadable_authorization",
+    WRONG_PASSWORD: "wrong_password",
+    WRONG_TOKEN: "wrong_token",
+}
+"""What the log says of who is taken for nobody; of all others, that they are `not_authenticated`."""
 
 
 class NotAuthenticated(Exception):
@@ -24,7 +32,10 @@ async def require_organiser() -> Organiser:
     """
     asking = await parts().gatekeeper.who_is_asking(request.headers.get("Authorization"), address())
     if isinstance(asking, Nobody):
+        remark(WHY_NOT.get(asking, "not_authenticated"))
         raise NotAuthenticated(asking)
+    if asking.by != "nothing":
+        remark("by_token" if asking.by == "token" else "by_password")
     return asking
 
 
@@ -72,6 +83,7 @@ async def organiser_or_order_key() -> Organiser | OrderKey:
         return organiser
     if (key := request.headers.get("Order-Key")) is not None:
         return OrderKey(key)
+    remark("not_authenticated")
     raise NotAuthenticated(Nobody("Send the order's key in the header Order-Key, or sign in as the organiser."))
 
 

@@ -13,6 +13,7 @@ from webapp.web.asking import require_organiser, require_password
 from webapp.web.booking_limit import count_against_limit
 from webapp.web.parsing import EVENT_ID, TICKETS, USER_ID
 from webapp.web.parts import box_office, parts
+from webapp.web.remarks import remark
 
 contract = Blueprint("contract", __name__)
 
@@ -85,6 +86,7 @@ async def status(event_id: str) -> Response:
 async def token() -> Response:
     """Exchange the organiser's password for a token."""
     await require_password()
+    remark("token_issued")
     issued = answer({"token": parts().gatekeeper.tokens.issue()})
     issued.headers["Cache-Control"] = "no-store"
     return issued

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from quart import request
 
-from webapp.log import Log
+from webapp.log import NO_REMARK, Log
 from webapp.metrics import Metrics
 from webapp.web.parts import parts
 from webapp.web.problem_details import problem_details
@@ -55,6 +55,10 @@ REQUEST_ID: Final = "fairlist.request_id"
 ROUTE: Final = "fairlist.route"
 RATE_LIMIT: Final = "fairlist.rate_limit"
 """Where in a request's scope the header fields lie that tell its sender how much is left."""
+
+
+REMARK: Final = "fairlist.remark"
+"""Where in a request's scope lies what its line in the log says besides, by name."""
 
 
 class CrossOrigin(Exception):
@@ -108,7 +112,7 @@ class Guard:
                 await _answer(send_dressed, 500, "internal", "Something went wrong here", identity)
         finally:
             method, route, ended = scope["method"], scope.get(ROUTE), time.perf_counter()
-            self._requests.note(identity, method, route, status, ended - started)
+            self._requests.note(identity, method, route, status, ended - started, scope.get(REMARK, NO_REMARK))
             # Until the answer began, or every stream that somebody leaves open for an hour would count as slow.
             self._metrics.note_request(method, route, status, (answered or ended) - started)
 

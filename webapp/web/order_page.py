@@ -18,6 +18,7 @@ from webapp.web.forms import EMPTY, Form, mistaken
 from webapp.web.order_view import OrderFrames, Ticket, shown
 from webapp.web.parsing import InvalidInput
 from webapp.web.parts import box_office, enquiries, parts
+from webapp.web.remarks import remark
 from webapp.web.rendering import order_path, see_other
 from webapp.web.streams import streamed
 
@@ -86,6 +87,7 @@ async def cancel(order_id: str, key: str) -> Response:
 async def _order(order_id: str, key: str) -> OrderRow:
     """The order with this key. Raises Refusal `order_not_found`, Unavailable."""
     if not parts().gatekeeper.order_keys.fits(order_id, key):
+        remark("wrong_key")
         raise Refusal("order_not_found", NO_SUCH_ORDER)
     try:
         return await enquiries().order(order_id)

@@ -92,9 +92,13 @@ class PasswordFile:
 
     def _follow(self) -> None:
         try:
-            self._credentials = Credentials(self._user, _stored_hash(self._path))
+            found = Credentials(self._user, _stored_hash(self._path))
         except PasswordUnusable as problem:
             log.error("%s The password of before goes on.", problem)
+            return
+        if found != self._credentials:
+            log.warning("The organiser's password was replaced: all tokens and sessions have ended.")
+        self._credentials = found
 
     def _file_mark(self) -> FileMark | None:
         """What differs between a file and the one that replaced it."""

@@ -18,6 +18,7 @@ from webapp.web.guard import CrossOrigin, request_id
 from webapp.web.limiter import TooManyAttempts
 from webapp.web.parsing import BODY_BYTES_MAX, InvalidInput
 from webapp.web.problem_details import problem_details
+from webapp.web.remarks import remark
 from webapp.web.times import rfc3339
 
 log = logging.getLogger(__name__)
@@ -127,6 +128,8 @@ async def answer_problem(error: Exception) -> Response:
     if isinstance(error, RequestRedirect):
         return Response("", error.code, {"Location": error.new_url})
     problem = problem_of(error)
+    if isinstance(error, CrossOrigin | TooManyAttempts):
+        remark("cross_origin" if isinstance(error, CrossOrigin) else "too_many_attempts")
     if problem.code == "internal":
         log.error("request %s failed", request_id(), exc_info=error)
     if _reader_is_a_person():

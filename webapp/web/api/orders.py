@@ -21,6 +21,7 @@ from webapp.web.fields import EMAIL, IDEMPOTENCY_KEY, NAME, REASON
 from webapp.web.links import event_named
 from webapp.web.parsing import USER_ID, slug
 from webapp.web.parts import box_office, enquiries, parts
+from webapp.web.remarks import remark
 
 orders = Blueprint("orders", __name__, url_prefix="/api/v1")
 
@@ -134,6 +135,7 @@ async def _order_asked_for(order_id: str, asking: Organiser | OrderKey) -> Order
     Raises Refusal `order_not_found`, Unavailable.
     """
     if isinstance(asking, OrderKey) and not parts().gatekeeper.order_keys.fits(order_id, asking.text):
+        remark("wrong_key")
         raise Refusal("order_not_found", ORDER_NOT_FOUND)
     try:
         return await enquiries().order(order_id)

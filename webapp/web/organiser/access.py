@@ -13,6 +13,7 @@ from webapp.web.cookies import SESSION_COOKIE, Session
 from webapp.web.forms import EMPTY, Form
 from webapp.web.limiter import TooManyAttempts
 from webapp.web.parts import parts
+from webapp.web.remarks import remark
 from webapp.web.rendering import counted, see_other
 
 PANEL: Final = "/ui/organise"
@@ -34,9 +35,12 @@ async def require_session() -> Response | None:
     """Send whoever is not the organiser to the sign-in, and from there to the page that was asked for."""
     if parts().gatekeeper.open_to_all or request.path == SIGN_IN:
         return None
-    g.session = parts().gatekeeper.sessions.find(SESSION_COOKIE.found_in(request.cookies, secure=is_secure()))
+    cookie = SESSION_COOKIE.found_in(request.cookies, secure=is_secure())
+    g.session = parts().gatekeeper.sessions.find(cookie)
     if g.session is not None:
+        remark("by_session")
         return None
+    remark("session_over" if cookie else "not_authenticated")
     if request.headers.get("HX-Request") == "true":  # or htmx would put the sign-in into a part of the page
         page = _local(urlsplit(request.headers.get("HX-Current-URL", "")).path)
         return Response(status=401, headers={"HX-Redirect": f"{SIGN_IN}?next={page}"})
@@ -81,12 +85,15 @@ async def begin() -> Response:
     try:
         verified = await parts().gatekeeper.verify_password(user, password, address())
     except TooManyAttempts as attempts:
+        remark("too_many_attempts")
         wait = counted(attempts.retry_after_s, "second", "seconds")
         answer = _asked(Form({"user": user}, problem=f"Too many attempts. Please try again in {wait}."), 429)
         answer.headers["Retry-After"] = str(attempts.retry_after_s)
         return answer
     if not verified:
+        remark("wrong_password")
         return _asked(Form({"user": user}, problem=WRONG_PASSWORD), 422)
+    remark("signed_in")
     answer = see_other(_local(form.get("next", "")))
     _set_session(answer, parts().gatekeeper.sessions.begun())
     return answer
@@ -99,6 +106,7 @@ async def sign_out() -> Response:
     session: Session | None = g.pop("session", None)
     if session is not None:
         parts().gatekeeper.sessions.end(session)
+        remark("signed_out")
         answer.set_cookie(**SESSION_COOKIE.removal(secure=is_secure()))
     return answer
 
