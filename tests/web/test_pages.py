@@ -243,6 +243,16 @@ async def test_signing_out_ends_the_session_for_copies_of_its_cookie_too(
     assert (await organiser.get("/ui/organise")).status_code == 303
 
 
+async def test_signing_in_again_ends_the_session_of_before_and_no_other(browser: Browser) -> None:
+    other, copied = browser.app.test_client(), browser.app.test_client(use_cookies=False)
+    await sign_in(other)
+    before = {"Cookie": (await sign_in(browser)).headers["Set-Cookie"].partition(";")[0]}
+    assert (await copied.get("/ui/organise", headers=before)).status_code == 200
+    await sign_in(browser)
+    assert (await copied.get("/ui/organise", headers=before)).status_code == 303
+    assert [(await one.get("/ui/organise")).status_code for one in (browser, other)] == [200, 200]
+
+
 async def test_behind_https_cookies_are_for_this_host_alone_and_never_sent_in_the_clear(box_office: BoxOffice) -> None:
     browser = app_over(box_office, PUBLIC_URL="https://tickets.example.org").test_client()
     cookie = (await sign_in(browser)).headers["Set-Cookie"]

@@ -79,7 +79,7 @@ async def sign_in_page() -> Response:
 
 @sign_in.post(SIGN_IN)
 async def begin() -> Response:
-    """Begin a session, and go on to where the organiser wanted to."""
+    """Begin a session in place of the one that this browser may have, and go on to where the organiser wanted to."""
     form = await request.form
     user, password = form.get("user", ""), form.get("password", "")
     try:
@@ -94,8 +94,11 @@ async def begin() -> Response:
         remark("wrong_password")
         return _asked(Form({"user": user}, problem=WRONG_PASSWORD), 422)
     remark("signed_in")
+    sessions = parts().gatekeeper.sessions
+    if before := sessions.find(SESSION_COOKIE.found_in(request.cookies, secure=is_secure())):
+        sessions.end(before)
     answer = see_other(_local(form.get("next", "")))
-    _set_session(answer, parts().gatekeeper.sessions.begun())
+    _set_session(answer, sessions.begun())
     return answer
 
 
