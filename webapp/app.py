@@ -108,7 +108,7 @@ def create_app(parts: Parts, requests: Log) -> Quart:
         app.register_blueprint(front)
     app.before_request(guard.look_before_routing)
     problems.register(app)
-    app.asgi_app = guard.Guard(app.asgi_app, requests, parts.metrics)  # type: ignore[method-assign]  # how Quart is wrapped, says its documentation
+    app.asgi_app = guard.Guard(app.asgi_app, requests, parts.metrics, is_https=parts.settings.is_https)  # type: ignore[method-assign]  # how Quart is wrapped, says its documentation
     return app
 
 

@@ -269,6 +269,11 @@ class Settings:
         """Whether organisers sign in; in the test mode everybody is one."""
         return self.app_env != "test"
 
+    @property
+    def is_https(self) -> bool:
+        """Whether PUBLIC_URL says that people come by https."""
+        return self.public_url is not None and self.public_url.startswith("https://")
+
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Settings":
         """The settings in an environment, where empty means not set. Reads the files that `NAME_FILE` names.

@@ -260,6 +260,23 @@ async def test_behind_https_cookies_are_for_this_host_alone_and_never_sent_in_th
     assert "Secure" in cookie
 
 
+@pytest.mark.parametrize("path", ["/ui", "/ui/nowhere", "/health", "/static/app.css", "/ui/organise"])
+@pytest.mark.parametrize(
+    ("public_url", "scheme", "rule"),
+    [
+        ("https://tickets.example.org", "http", "max-age=31536000; includeSubDomains"),
+        ("", "https", "max-age=31536000; includeSubDomains"),
+        ("http://tickets.example.org", "http", None),
+        ("", "http", None),
+    ],
+)
+async def test_who_came_by_https_once_comes_by_nothing_else_for_a_year(
+    box_office: BoxOffice, path: str, public_url: str, scheme: str, rule: str | None
+) -> None:
+    browser = app_over(box_office, PUBLIC_URL=public_url).test_client()
+    assert (await browser.get(path, scheme=scheme)).headers.get("Strict-Transport-Security") == rule
+
+
 async def test_the_session_cookie_is_kept_from_scripts_and_other_sites(browser: Browser) -> None:
     cookie = (await sign_in(browser)).headers["Set-Cookie"]
     assert "HttpOnly" in cookie

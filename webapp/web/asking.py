@@ -94,5 +94,4 @@ def address() -> str:
 
 def is_secure() -> bool:
     """Whether browsers reach this server by https, as far as the request or PUBLIC_URL tells."""
-    public_url = parts().settings.public_url
-    return request.is_secure or (public_url is not None and public_url.startswith("https://"))
+    return request.is_secure or parts().settings.is_https

@@ -41,7 +41,7 @@ HEADERS: Final = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 )
-HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
+HSTS: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 CROSS_SITE_HEADERS: Final = frozenset({b"sec-fetch-site", b"origin"})
 
@@ -66,12 +66,16 @@ class CrossOrigin(Exception):
 
 
 class Guard:
-    """ASGI layer around the app: every answer, errors and streams included, leaves through it."""
+    """ASGI layer around the app: every answer, errors and streams included, leaves through it.
 
-    def __init__(self, app: Application, requests: Log, metrics: Metrics) -> None:
+    With `is_https`, browsers reach the server by https, whatever the requests say that a proxy hands on.
+    """
+
+    def __init__(self, app: Application, requests: Log, metrics: Metrics, *, is_https: bool = False) -> None:
         self._app = app
         self._requests = requests
         self._metrics = metrics
+        self._is_https = is_https
         self._prefix = secrets.token_hex(6)
         self._numbers = itertools.count(1)
 
@@ -84,7 +88,8 @@ class Guard:
         answered = 0.0
         status = 0
         scope[REQUEST_ID] = identity = f"{self._prefix}-{next(self._numbers):x}"
-        dress = (*HEADERS, (b"x-request-id", identity.encode()), *([HSTS] if scope["scheme"] == "https" else []))
+        is_https = self._is_https or scope["scheme"] == "https"
+        dress = (*HEADERS, (b"x-request-id", identity.encode()), *([HSTS] if is_https else []))
 
         async def send_dressed(message: Message) -> None:
             nonlocal answered, status
