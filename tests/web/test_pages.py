@@ -205,6 +205,15 @@ async def test_a_stranger_organises_nothing(browser: Browser, box_office: BoxOff
     assert len((await box_office.events(2)).events) == 1
 
 
+async def test_the_sign_in_masks_the_password_and_lets_password_managers_in(browser: Browser) -> None:
+    page = await (await browser.get("/ui/sign-in")).get_data(as_text=True)
+    (user,) = re.findall(r'<input [^>]*name="user"[^>]*>', page)
+    (password,) = re.findall(r'<input [^>]*name="password"[^>]*>', page)
+    assert 'autocomplete="username"' in user
+    assert 'type="password"' in password
+    assert 'autocomplete="current-password"' in password
+
+
 async def test_a_wrong_password_is_told_and_opens_nothing(browser: Browser) -> None:
     answer = await sign_in(browser, "wrong")
     assert answer.status_code == 422
@@ -258,6 +267,13 @@ async def test_behind_https_cookies_are_for_this_host_alone_and_never_sent_in_th
     cookie = (await sign_in(browser)).headers["Set-Cookie"]
     assert cookie.startswith("__Host-fairlist-session=")
     assert "Secure" in cookie
+
+
+@pytest.mark.parametrize("path", ["/ui", "/health", "/api/v1/events", "/openapi.json", "/auth/token", "/ui/organise"])
+async def test_no_other_sites_page_may_read_an_answer(browser: Browser, path: str) -> None:
+    asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    for answer in (await browser.get(path, headers=asked), await browser.options(path, headers=asked)):
+        assert [name for name, _ in answer.headers if name.lower().startswith("access-control-")] == []
 
 
 @pytest.mark.parametrize("path", ["/ui", "/ui/nowhere", "/health", "/static/app.css", "/ui/organise"])
