@@ -234,6 +234,10 @@ def test_a_password_that_is_guessed_first_is_refused_and_not_shown(password: str
     assert password not in told
 
 
+def test_a_name_of_few_letters_spoils_no_password() -> None:
+    assert Settings.read({"ADMIN_USER": "ea", "ADMIN_PASS": "sea breeze"}).admin_pass == "sea breeze"
+
+
 def test_the_passwords_that_are_refused_are_more_than_three_thousand_of_those_that_could_be_set() -> None:
     common = COMMON.read_text().splitlines()
     assert len(set(common)) == len(common) > 3_000

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 LENGTH_MIN: Final = 8
+USER_LENGTH_MIN: Final = 4
 CONTEXT_WORDS: Final = (
     "fairlist", "organiser", "organizer", "administrator", "admin", "password", "ticket", "booking", "event", "guest",
     "waitinglist", "waitlist",
@@ -31,5 +32,6 @@ def weakness(password: str, user: str) -> str | None:
 
 
 def _without_context(password: str, user: str) -> str:
-    words = [word.casefold() for word in (user, *CONTEXT_WORDS) if word]
+    # A shorter name is in many a password by chance.
+    words = [*([user.casefold()] if len(user) >= USER_LENGTH_MIN else []), *CONTEXT_WORDS]
     return re.sub("|".join(map(re.escape, words)), "", password.casefold())
