@@ -78,6 +78,8 @@ def _welcome(settings: Settings, port: int, generated_password: str | None) -> N
     if generated_password:
         click.echo(f"The organiser signs in with user {settings.admin_user} and password {generated_password}")
         click.echo("This password is not shown again; `fairlist reset-password` makes a new one.")
+    if settings.warning:
+        log.warning(settings.warning)
     if settings.app_env == "demo":
         click.echo("Demo: the events are samples, nothing is kept. Sign in with admin / password.")
     if settings.app_env == "test":

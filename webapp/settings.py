@@ -270,6 +270,17 @@ class Settings:
         return self.app_env != "test"
 
     @property
+    def warning(self) -> str | None:
+        """Why the password is too easily guessed, in a sentence; None where there is no such fear.
+
+        It is no mistake: whoever has set one for the original goes on with it.
+        """
+        if self.app_env != "production" or not self.admin_pass:
+            return None
+        weak = weakness(self.admin_pass, self.admin_user)
+        return weak and f"{ADMIN_PASS.name} {weak}."
+
+    @property
     def is_https(self) -> bool:
         """Whether PUBLIC_URL says that people come by https."""
         return self.public_url is not None and self.public_url.startswith("https://")
@@ -305,8 +316,6 @@ class Settings:
             desk_idle_s=reader.value(DESK_IDLE_S),
             erase_after_days=reader.value(ERASE_AFTER_DAYS),
         )
-        if admin_pass and (weak := weakness(admin_pass, settings.admin_user)):
-            reader.mistakes.append(f"{ADMIN_PASS.name} {weak}.")
         if private:
             reader.refuse(_PRODUCTION_ONLY, f"must not be set with APP_ENV={app_env}, which would not use it")
         if reader.mistakes:

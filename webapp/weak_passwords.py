@@ -22,12 +22,12 @@ Source: the lists of https://github.com/dropbox/zxcvbn, in the edition of its Py
 def weakness(password: str, user: str) -> str | None:
     """What is wrong with a password of this user's, to be read after its name; None where nothing is known of."""
     if len(password) < LENGTH_MIN:
-        return f"must have at least {LENGTH_MIN} characters, better 15, and has {len(password)}"
+        return f"has {len(password)} characters; it should have {LENGTH_MIN} at least, better 15"
     if password.casefold() in COMMON.read_text(encoding="ascii").split("\n"):
-        return "is among the passwords that are guessed first. Without the setting, a good one is generated"
+        return "is among the passwords that are guessed first; where none is set, a good one is generated"
     if len(_without_context(password, user)) < LENGTH_MIN:
         words = ", ".join(CONTEXT_WORDS)
-        return f"must have {LENGTH_MIN} characters besides the user name and words that are guessed first ({words})"
+        return f"should have {LENGTH_MIN} characters besides the user name and words that are guessed first ({words})"
     return None
 
 

@@ -87,6 +87,13 @@ def test_a_generated_password_is_printed_once_and_works(tmp_path: Path) -> None:
         assert server.ask("POST /auth/token", headers={"Authorization": basic(USER, password)}).status == 200
 
 
+def test_a_password_that_is_guessed_first_works_and_is_warned_of_in_the_log(tmp_path: Path) -> None:
+    with Server(tmp_path, ADMIN_PASS="hunter2") as server:
+        assert server.ask("POST /auth/token", headers={"Authorization": basic(USER, "hunter2")}).status == 200
+        line = server.logged(lambda line: "ADMIN_PASS" in line.get("message", ""))
+        assert (line["level"], "hunter2" in line["message"]) == ("warning", False)
+
+
 def test_a_taken_port_gets_a_clear_message(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
