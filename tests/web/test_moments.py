@@ -129,6 +129,21 @@ async def test_a_moment_comes_once(office: BoxOffice, clock: Clock) -> None:
         assert moments.passed([]) == []
 
 
+async def test_a_clock_that_is_set_back_brings_a_moment_again(office: BoxOffice, clock: Clock) -> None:
+    clock.now = OPENS + 2
+    async with AsyncExitStack() as opened:
+        moments = await looking_at(office, opened)
+        clock.now = OPENS + 1
+        assert moments.passed([]) == [], "what is seen has not changed"
+        clock.now = OPENS - 1
+        assert moments.passed([]) == [office.published("gig")]
+        assert moments.passed([]) == []
+        assert moments.wait_s > 0
+        clock.now = OPENS
+        assert moments.passed([]) == [office.published("gig")]
+        assert moments.passed([]) == []
+
+
 @pytest.mark.parametrize("opens_at", [OPENS - 60_000_000, OPENS + 60_000_000])
 async def test_an_event_that_is_revised_changes_at_its_new_moments(
     office: BoxOffice, clock: Clock, opens_at: int
@@ -213,6 +228,33 @@ async def test_a_page_becomes_what_it_would_be_after_a_reload(
             said = dict(await stream.messages(5))
             assert action in said["action"]
             assert booking in said["booking"]
+
+
+async def test_a_page_that_was_opened_before_the_clock_was_set_back_sees_the_second_opening(
+    office: BoxOffice, browser: Browser, clock: Clock
+) -> None:
+    clock.now = OPENS + 3_600_000_000
+    async with streaming(browser, GIG) as stream:
+        await stream.until("Booking has closed.")
+        clock.now = OPENS - 60_000_000
+        await stream.until(OPENS_THEN)
+        clock.now = OPENS
+        await stream.until("Book a ticket")
+        clock.now = OPENS - 60_000_000
+        await stream.until(OPENS_THEN)
+        clock.now = OPENS
+        await stream.until("Book a ticket")
+
+
+async def test_a_page_is_told_the_time_again_where_the_clock_was_set(
+    office: BoxOffice, browser: Browser, clock: Clock
+) -> None:
+    clock.now = OPENS
+    async with streaming(browser, GIG) as stream:
+        await stream.until("Book a ticket")
+        clock.now = OPENS - 60_000_000
+        while f"event: clock\ndata: {clock.now // 1_000}" not in (block := await stream.block()):
+            assert "counts" not in block, "it has not been told before what has changed"
 
 
 async def test_only_a_section_without_a_form_is_live(office: BoxOffice, browser: Browser, clock: Clock) -> None:

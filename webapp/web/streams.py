@@ -6,6 +6,7 @@ Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +14,7 @@ from typing import Final
 from quart import Response, current_app, request
 
 from webapp.booking.state import Counts
+from webapp.box_office import BoxOffice
 from webapp.desk import Unavailable
 from webapp.web.asking import address
 from webapp.web.broadcast import Broadcast, Channel, Interest, Places
@@ -23,6 +25,9 @@ HEARTBEAT_S: Final = 15.0
 HEARTBEAT: Final = b": still here\n\n"
 GREETING: Final = b"retry: 2000\n\n"
 """Milliseconds after which a browser comes back to a stream that it has lost."""
+
+CLOCK_SET_US: Final = 1_000_000
+"""By so much must the clock have been set that pages are told again what time it is."""
 
 EXTENSION: Final = "fairlist.live"
 
@@ -52,8 +57,8 @@ def streamed(
 ) -> Response:
     """A stream of `first`, then of the frames for what is known already, then of those for whatever changes.
 
-    Who hears of what time changes is told before it what time it is, as `clock`, in milliseconds since 1970. The stream
-    ends when `is_allowed`, which is asked before anything is sent, says no.
+    Who hears of what time changes is told before it what time it is, as `clock`, in milliseconds since 1970, and again
+    where the server's clock was set. The stream ends when `is_allowed`, asked before anything is sent, says no.
 
     Raises TooManyAttempts, Unavailable.
     """
@@ -75,6 +80,7 @@ def streamed(
             current = [office.published(counts.event_id) or counts for counts in known]
             begun = first + (await frames(current) if current else b"")
             yield GREETING + (clock(office.now()) if interest.time else b"") + begun
+            ahead = _ahead(office)
             while not channel.closed:
                 has_news = await _something_newer(channel, version)
                 if not is_allowed():
@@ -83,7 +89,10 @@ def streamed(
                     yield HEARTBEAT
                 elif news := channel.since(version):
                     version = channel.version
-                    yield await frames(news)
+                    frame = await frames(news)
+                    if interest.time and abs(_ahead(office) - ahead) > CLOCK_SET_US:
+                        frame, ahead = clock(office.now()) + frame, _ahead(office)
+                    yield frame
 
     answer = Response(
         b"" if request.method == "HEAD" else stream(),
@@ -92,6 +101,11 @@ def streamed(
     )
     answer.timeout = None
     return answer
+
+
+def _ahead(office: BoxOffice) -> int:
+    """By how many microseconds the clock is ahead of the one that nobody can set."""
+    return office.now() - time.monotonic_ns() // 1_000
 
 
 async def _something_newer(channel: Channel, version: int) -> bool:
