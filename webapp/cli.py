@@ -26,6 +26,8 @@ from webapp.web.secrets import SecretUnusable
 EXPECTED = (DatabaseLocked, MigrationRefused, StoreUnreadable, BackupFailed, PasswordUnusable, SecretUnusable)
 """What can go wrong through no fault of the program's, and says so itself: no traceback."""
 
+REMEDY: Final = "`fairlist verify` tells all that is wrong; `fairlist restore` brings a backup back."
+
 LONG_ENTRIES: Final = 50_000
 """Entries from which on a replay takes long enough, about a second, to show how far it is."""
 
@@ -184,7 +186,9 @@ def _serve(settings: Settings) -> NoReturn:
     except PortTaken as taken:
         _fail(f"{taken}.")
     except LedgerDamaged as damaged:
-        _fail(_sentence(damaged), "`fairlist verify` tells all that is wrong; `fairlist restore` brings a backup back.")
+        _fail(_sentence(damaged), REMEDY)
+    except StoreUnreadable as unreadable:
+        _fail(_sentence(f"{settings.database} cannot be read: {unreadable}"), REMEDY)
 
 
 def _replayed_apart(backup: Path, database: Path) -> Report:

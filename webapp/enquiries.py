@@ -1,6 +1,7 @@
 """What can be asked about the programme, orders, rosters and ledgers. Reads only, and never for long at a stretch."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Iterable
 from typing import Final, Literal, NamedTuple, TypeVar
 
@@ -19,6 +20,8 @@ from webapp.storage.store import (
     Turn,
 )  # fmt: skip
 from webapp.turnout import Turnout, Turnouts
+
+log = logging.getLogger(__name__)
 
 READ_TIMEOUT_S: Final = 8.0
 SEARCHES_MAX: Final = 4
@@ -271,9 +274,22 @@ class Enquiries:
                 standings.append(Standing(order._replace(status=placement.status), placement.position))
             elif order.status == "cancelled":
                 standings.append(Standing(order, None))
-            else:  # it was cancelled, or its guest erased, since it was read, and neither happens twice
-                standings.append(await self.standing(order))
+            else:
+                standings += await self._standings(event_id, [await self._changed(order)])
         return standings
+
+    async def _changed(self, order: OrderRow) -> OrderRow:
+        """What became of an order that was live when it was read, and is not under that name in memory.
+
+        It was cancelled, or its guest erased, since then, and neither happens twice. Raises Refusal, Unavailable.
+        """
+        now = await self.order(order.id)
+        if now == order:
+            log.critical("the orders table says that order %s of event %r is live", order.id, order.event_id)
+            raise Unavailable(
+                "ledger_damaged", "This event's orders are damaged; they are not shown until repaired", 60
+            )
+        return now
 
 
 async def _read(reading: Awaitable[T]) -> T:

@@ -44,6 +44,14 @@ async def recover(store: Reader, event_id: str, progress: Callable[[int], object
     Raises LedgerDamaged, naming the first bad entry; StoreUnreadable.
     """
     state = EventState(event_id)
+    try:
+        return await _recovered(store, state, progress)
+    except (AttributeError, TypeError, ValueError) as wrong:  # one flipped bit makes nothing, or bytes, of a text
+        raise LedgerDamaged(event_id, state.head + 1, "a value is of another type than what was written") from wrong
+
+
+async def _recovered(store: Reader, state: EventState, progress: Callable[[int], object]) -> Recovered:
+    event_id = state.event_id
     async for entries in store.entries(event_id):
         state.replay(entries)
         progress(len(entries))

@@ -31,7 +31,7 @@ async def verify(reader: SqliteReader, schema: frozenset[tuple[str, str]], progr
         report.problems += await reader.structural_problems()
         altered = {name for name, _ in schema ^ await reader.schema()}
         report.problems += [
-            f"the schema is not as it was made: {name} is missing or altered" for name in sorted(altered)
+            f"the schema is not as it was made: {name} is missing or altered" for name in sorted(altered, key=str)
         ]
         async for counts in every_event(reader):
             await _replay(reader, counts.event_id, report, progress)

@@ -15,6 +15,8 @@ import pytest
 from tests.server import CODE, Server
 from webapp.booking.answers import Promotion
 from webapp.booking.details import UNTOLD, Details
+from webapp.booking.ledger import Fact, commitment
+from webapp.booking.state import EventState
 from webapp.box_office import BoxOffice
 from webapp.storage.migrator import MigrationRefused, load_migrations, migrate, schema_of, status
 from webapp.storage.sqlite import SqliteStore
@@ -191,15 +193,26 @@ def test_a_backup_of_then_can_be_restored(tmp_path: Path) -> None:
 # What hinders it
 
 
-def test_an_order_that_no_entry_has_placed_hinders_the_upgrade(old: Path) -> None:
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        ("INSERT INTO orders VALUES ('new', 'gig', 'mallory', 'booked', NULL, 0)", "14: the ledger has 7 orders, .* 8"),
+        ("UPDATE ledger SET at = at + 1 WHERE event_id = 'gig' AND seq = 3", "3: its hash does not match"),
+        ("DELETE FROM ledger WHERE event_id = 'gig' AND seq = 14", "13: the events table says something else"),
+        ("UPDATE orders SET user_id = 'mallory' WHERE id = '64750b2cd0332f8b1224'", "3: its order now names another"),
+        ("UPDATE events SET booked = 2, waiting = 0 WHERE id = 'gig'", "14: the events table says something else"),
+    ],
+)
+def test_a_damaged_database_is_refused_as_it_is_and_the_damage_is_named(old: Path, damage: str, told: str) -> None:
     with closing(sqlite3.connect(old)) as connection:
-        connection.execute("INSERT INTO orders VALUES ('new', 'gig', 'mallory', 'booked', NULL, 0)")
-        connection.commit()
-    before = rows_of_before(old)
-    with pytest.raises(MigrationRefused, match=r"placed_entry.* Nothing of it was kept"):
+        connection.executescript(
+            f"DROP TRIGGER ledger_entries_never_change; DROP TRIGGER ledger_entries_are_never_removed; {damage}"
+        )
+    before = old.read_bytes()
+    with pytest.raises(MigrationRefused, match=rf"event 'gig' is damaged at entry {told}.* Restore a backup"):
         migrate(old, SCRIPTS)
-    assert rows_of_before(old) == before
-    assert [script.state for script in status(old, SCRIPTS)][1] == "pending"
+    assert old.read_bytes() == before
+    assert [path.name for path in old.parent.iterdir() if "before-migration" in path.name] == []
 
 
 # The migrator in a process of its own. SQLite's work is counted, in statements and in strides of each. The process
@@ -266,18 +279,21 @@ def test_an_upgrade_of_twice_the_orders_is_twice_the_work(tmp_path: Path) -> Non
 
 def crowded(path: Path, orders: int) -> Path:
     """Makes a database with an event at which so many have booked, and every other one has cancelled since."""
-    booked = [(number + 2, "booked", f"order-{number}") for number in range(orders)]
-    cancelled = [(orders + number + 2, "cancelled", f"order-{2 * number}") for number in range(orders // 2)]
-    statuses = [(f"order-{number}", f"guest-{number}", ("cancelled", "booked")[number % 2]) for number in range(orders)]
+    state, salt = EventState("crowd"), bytes(16)
+    facts = [Fact("opened", detail=str(orders))]
+    for number in range(orders):
+        guest = f"guest-{number}"
+        facts.append(Fact("booked", f"order-{number}", guest, salt, commitment(salt, guest)))
+    facts += [Fact("cancelled", f"order-{number}", f"guest-{number}") for number in range(0, orders, 2)]
+    ledger = [("crowd", *state.record(fact, 0, "guest")[:8]) for fact in facts]
+    statuses = [
+        (f"order-{number}", f"guest-{number}", ("cancelled", "booked")[number % 2], salt) for number in range(orders)
+    ]
     with closing(sqlite3.connect(old_database(path))) as connection:
         connection.execute(
-            "INSERT INTO events VALUES ('crowd', ?, ?, 0, ?, zeroblob(32), 0)",
-            (orders, orders - len(cancelled), 1 + len(booked) + len(cancelled)),
+            "INSERT INTO events VALUES ('crowd', ?, ?, 0, ?, ?, 0)", (orders, state.booked, state.head, state.head_hash)
         )
-        connection.executemany("INSERT INTO orders VALUES (?, 'crowd', ?, ?, NULL, 0)", statuses)
-        connection.executemany(
-            "INSERT INTO ledger VALUES ('crowd', ?, ?, 0, 'guest', ?, NULL, NULL, zeroblob(32))",
-            [(1, "opened", None), *booked, *cancelled],
-        )
+        connection.executemany("INSERT INTO orders VALUES (?, 'crowd', ?, ?, ?, 0)", statuses)
+        connection.executemany("INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", ledger)
         connection.commit()
     return path

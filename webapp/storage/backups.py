@@ -5,6 +5,7 @@ SQLite holds on the same file in the same process.
 """
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -18,6 +19,10 @@ BUSY_TIMEOUT_S: Final = 60.0
 
 SIDE_FILES: Final = ("-wal", "-journal", "-shm")
 """What SQLite keeps beside a database; the first two hold changes that the database itself lacks."""
+
+
+UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What reading a damaged database may raise."""
 
 
 class BackupFailed(Exception):
@@ -82,8 +87,10 @@ def read_only(database: Path) -> sqlite3.Connection:
         return _reading(f"{uri}&immutable=1")
 
 
-def explanation(error: sqlite3.Error, database: Path) -> str:
+def explanation(error: sqlite3.Error | UnicodeDecodeError, database: Path) -> str:
     """What SQLite's error means for the file, and the remedy, as sentences for people."""
+    if (damage := unreadable_text(error)) is not None:
+        return f"{database} is damaged: {damage}. Restore a backup with `fairlist restore`."
     match getattr(error, "sqlite_errorcode", 0) & 0xFF:  # the rest tells variants of one code apart
         case sqlite3.SQLITE_NOTADB:
             return f"{database} is not a SQLite database. Check the path, or move that file away."
@@ -92,6 +99,17 @@ def explanation(error: sqlite3.Error, database: Path) -> str:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return f"{database} is in use by another program. Stop it, then try again."
     return f"SQLite cannot work on {database}: {error}. Check that it exists, its permissions, and the free disk space."
+
+
+def unreadable_text(error: sqlite3.Error | UnicodeDecodeError) -> str | None:
+    """What the error tells of bytes that are no UTF-8, without them, since they may be a name; None for other errors.
+
+    Python raises UnicodeDecodeError where SQLite's own words quote a damaged schema.
+    """
+    if isinstance(error, UnicodeDecodeError):
+        return "its schema is not text"
+    found = re.match("Could not decode to UTF-8 column '([a-z_0-9]+)'", str(error))
+    return f"a value of column {found[1]} is not text" if found else None
 
 
 def moment() -> str:
@@ -112,7 +130,7 @@ def sync(path: Path) -> None:
 def _explained(source: Path) -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         raise BackupFailed(explanation(error, source)) from error
     except OSError as error:
         raise BackupFailed(f"{error.filename or source}: {error.strerror}. Nothing was lost.") from error
@@ -211,7 +229,7 @@ def _reading(uri: str) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
     try:
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except sqlite3.Error:
+    except UNREADABLE:
         connection.close()
         raise
     return connection

@@ -15,7 +15,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
-from webapp.storage.backups import BUSY_TIMEOUT_S, BackupFailed, copy_database, explanation, moment, read_only, sync
+from webapp.storage.backups import (
+    BUSY_TIMEOUT_S,
+    UNREADABLE,
+    BackupFailed,
+    copy_database,
+    explanation,
+    moment,
+    read_only,
+    sync,
+)  # fmt: skip
+from webapp.storage.old_ledgers import first_damage
 
 FILE_NAME: Final = re.compile(r"(?P<version>(?!0000)[0-9]{4})_[a-z0-9_]+\.sql")
 
@@ -23,6 +33,9 @@ BLANK: Final = re.compile(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*", re.DOTALL)
 """Space and comments in front of a statement."""
 
 TRANSACTION_CONTROL: Final = re.compile(r"(BEGIN|COMMIT|END|ROLLBACK|SAVEPOINT|RELEASE)\b", re.IGNORECASE)
+
+PAGE_BYTES: Final = 4_096
+"""The size of SQLite's pages, and so of the smallest database."""
 
 COLUMNS: Final = ("version", "name", "sha256", "applied_at")
 
@@ -145,6 +158,9 @@ def migrate(database: Path, migrations: Sequence[Migration]) -> Migrated:
     """
     database = database.resolve()
     _create(database)
+    log = database.with_name(f"{database.name}-wal")
+    _require_own_log(database, log)
+    _require_writable(database, log)
     with _explained(database), _connected(database) as connection:
         with _transaction(connection):
             _pending(connection, database, migrations)  # refuses, before anything in the file changes
@@ -191,6 +207,21 @@ def _create(database: Path) -> None:
         sync(database.parent)
 
 
+def _require_own_log(database: Path, log: Path) -> None:
+    """Refuse to lose the -wal file of a database that was emptied: SQLite would delete it."""
+    if not database.stat().st_size and log.exists() and log.stat().st_size:
+        raise MigrationRefused(
+            f"{database} is empty, yet {log.name} beside it holds changes. Restore a backup with `fairlist restore`."
+        )
+
+
+def _require_writable(*files: Path) -> None:
+    """SQLite would open them all the same, and refuse every change later."""
+    for file in files:
+        if file.exists() and not os.access(file, os.W_OK):
+            raise MigrationRefused(f"{file} cannot be written. Check its permissions, and those of its folder.")
+
+
 @contextmanager
 def _connected(database: Path) -> Iterator[sqlite3.Connection]:
     uri = f"{database.as_uri()}?mode=rw"
@@ -226,6 +257,7 @@ def _apply_pending(connection: sqlite3.Connection, database: Path, migrations: S
                 if not pending:
                     return Migrated(tuple(applied), backup)
                 if pending[0].version > 1 and not applied:
+                    _require_whole(connection, database)
                     backup = _back_up(database)
                 _apply(connection, pending[0])
             applied.append(pending[0])
@@ -235,6 +267,15 @@ def _apply_pending(connection: sqlite3.Connection, database: Path, migrations: S
         elif backup:
             raise MigrationRefused(f"{refusal} The database as it was before is kept as {backup}.") from refusal
         raise
+
+
+def _require_whole(connection: sqlite3.Connection, database: Path) -> None:
+    """Refuse what a script could not make sense of, or would rebuild into something harder to understand."""
+    if damage := first_damage(connection):
+        raise MigrationRefused(
+            f"{database} was not migrated: {damage}. Restore a backup with `fairlist restore`, or with the version of "
+            "Fairlist that you had."
+        )
 
 
 def _pending(connection: sqlite3.Connection, database: Path, migrations: Sequence[Migration]) -> list[Migration]:
@@ -248,10 +289,18 @@ def _pending(connection: sqlite3.Connection, database: Path, migrations: Sequenc
 def _applied(connection: sqlite3.Connection, database: Path) -> dict[int, _Row]:
     tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
     if all(name.startswith("sqlite_") for (name,) in tables):
+        if 0 < (size := database.stat().st_size) < PAGE_BYTES:  # SQLite sees no page, and so nothing
+            raise MigrationRefused(
+                f"{database} is damaged: it ends after {size:,} bytes. Restore a backup with `fairlist restore`."
+            )
         return {}
     if tuple(row[1] for row in connection.execute("PRAGMA table_info(migrations)")) != COLUMNS:
         raise MigrationRefused(f"{database} belongs to another program. Give Fairlist a database of its own.")
-    rows = connection.execute("SELECT version, name, sha256, applied_at FROM migrations")
+    rows = connection.execute("SELECT version, name, sha256, applied_at FROM migrations").fetchall()
+    if any(tuple(map(type, row)) != (int, str, str, int) for row in rows):
+        raise MigrationRefused(
+            f"{database} is damaged: its table of migrations is. Restore a backup with `fairlist restore`."
+        )
     return {row[0]: _Row(*row) for row in rows}
 
 
@@ -323,5 +372,5 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def _explained(database: Path) -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         raise MigrationRefused(explanation(error, database)) from error

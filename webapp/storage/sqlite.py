@@ -8,6 +8,7 @@ from typing import Final
 
 import aiosqlite
 
+from webapp.storage.backups import UNREADABLE
 from webapp.storage.sqlite_reader import ROWS_PER_CHUNK, SqliteReader, read_only, told
 from webapp.storage.sqlite_writer import DatabaseFiles, WritingConnection
 from webapp.storage.store import Addition, Kept, StoreUnreadable
@@ -45,12 +46,16 @@ class SqliteStore(SqliteReader):
             ):
                 await writer.execute_fetchall(f"PRAGMA {pragma}")
             await writer.execute_fetchall("SELECT count(*) FROM events WHERE id = ''")  # creates the -wal file
+            await _require_events(writer)
             reader = await read_only(database)
             for connection in (writer, reader):
                 await connection.execute_fetchall(f"PRAGMA cache_size = -{CACHE_KIB}")
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             await writer.close()
-            raise StoreUnreadable(f"{database}: {told(error)}") from error
+            raise StoreUnreadable(told(error)) from error
+        except StoreUnreadable:
+            await writer.close()
+            raise
         log.info("SQLite %s opened %s", sqlite3.sqlite_version, database.name)
         return cls(writer, reader, DatabaseFiles(database))
 
@@ -74,3 +79,19 @@ class SqliteStore(SqliteReader):
         Raises StoreUnreadable.
         """
         return await self._writer.kept(keys, since)
+
+
+async def _require_events(connection: aiosqlite.Connection) -> None:
+    """Raises StoreUnreadable where a ledger has no event: nobody would ask for it, and so find out.
+
+    Ledgers are skipped through along their key, which costs a few microseconds for each.
+    """
+    statement = """
+        WITH RECURSIVE ledgers (id) AS (
+          SELECT min(event_id) FROM ledger
+          UNION ALL
+          SELECT (SELECT min(event_id) FROM ledger WHERE event_id > id) FROM ledgers WHERE id IS NOT NULL
+        )
+        SELECT id FROM ledgers WHERE id IS NOT NULL AND id NOT IN (SELECT id FROM events) LIMIT 1"""
+    for (event_id,) in await connection.execute_fetchall(statement):
+        raise StoreUnreadable(f"event {event_id!r} has a ledger, and is missing from the events table")

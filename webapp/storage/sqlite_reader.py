@@ -12,6 +12,7 @@ import aiosqlite
 from webapp.booking.details import Details
 from webapp.booking.ledger import Entry
 from webapp.booking.state import Arrival, Counts, Event, EventCursor, EventPage
+from webapp.storage.backups import UNREADABLE, unreadable_text
 from webapp.storage.migrator import SCHEMA_OBJECTS
 from webapp.storage.store import (
     Audience,
@@ -50,7 +51,7 @@ class SqliteReader:
         """The database as it is at this instant, however much a server writes meanwhile. Raises StoreUnreadable."""
         try:
             connection = await read_only(database)
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise StoreUnreadable(f"{database}: {told(error)}") from error
         try:
             await connection.execute("BEGIN")
@@ -260,7 +261,7 @@ class SqliteReader:
         placed = "SELECT event_id, count(*) FROM ledger WHERE kind IN ('booked', 'joined') GROUP BY event_id"
         kept = "SELECT event_id, count(*) FROM orders GROUP BY event_id"
         in_ledger, in_table = dict(await self._all(placed)), dict(await self._all(kept))
-        for event_id in sorted(in_ledger.keys() | in_table.keys()):
+        for event_id in sorted(in_ledger.keys() | in_table.keys(), key=repr):  # damaged ones may be no text
             entries, rows = in_ledger.get(event_id, 0), in_table.get(event_id, 0)
             if entries != rows:
                 problems.append(f"event {event_id!r}: the ledger has {entries} orders, the orders table {rows}")
@@ -280,7 +281,7 @@ class SqliteReader:
         """All rows in one hop: a statement left open would hide from the next what was committed meanwhile."""
         try:
             return list(await self._reader.execute_fetchall(statement, parameters))
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise StoreUnreadable(told(error)) from error
 
 
@@ -309,8 +310,10 @@ def _event(row: tuple[Any, ...]) -> Event:
     return Event(counts, details)
 
 
-def told(error: sqlite3.Error) -> str:
+def told(error: sqlite3.Error | UnicodeDecodeError) -> str:
     """What went wrong, in a sentence with the code; where the file is damaged, also what to do."""
+    if (damage := unreadable_text(error)) is not None:
+        return f"the file is damaged, restore a backup: {damage}"
     name, code = getattr(error, "sqlite_errorname", None), getattr(error, "sqlite_errorcode", 0)
     told = f"{error} ({name})" if name else str(error)
     return f"the file is damaged, restore a backup: {told}" if code & 0xFF in DAMAGED else told
