@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "desks": {"booking", "desk", "recovery", "storage.store"},
     "demo": {"booking", "box_office", "desk"},
     "enquiries": {"booking", "box_office", "desk", "storage.store", "turnout"},
+    "forgetting": {"storage.store"},
     "log": set[str](),
     "metrics": set[str](),
     "paths": set[str](),

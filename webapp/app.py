@@ -13,6 +13,7 @@ from quart import Quart
 from webapp.box_office import BoxOffice
 from webapp.demo import run_demo
 from webapp.enquiries import Enquiries
+from webapp.forgetting import forget_forever, sweep
 from webapp.log import Log
 from webapp.metrics import Metrics
 from webapp.paths import SCHEMA
@@ -80,6 +81,8 @@ async def running(settings: Settings, requests: Log, on_fatal: Callable[[], None
         )
         opened.push_async_callback(box_office.stop)
         await box_office.start()
+        await sweep(store)
+        await opened.enter_async_context(_in_background(forget_forever(store)))
         # Last of what may fail, or a password would be generated that nobody gets to see.
         gatekeeper, generated_password = Gatekeeper.open(settings, data_dir)
         opened.callback(gatekeeper.close)

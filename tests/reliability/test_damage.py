@@ -419,6 +419,63 @@ def test_a_start_is_refused_in_a_sentence_and_makes_nothing_worse(
     assert contents(server) == before
 
 
+# The write-ahead log
+
+
+def log_of(server: Server) -> Path:
+    return server.database.with_name("fairlist.db-wal")
+
+
+def book(server: Server, *guests: str) -> None:
+    for guest in guests:
+        assert server.ask("POST /book", {"eventId": "hall", "userId": guest}).status == 200
+
+
+def hall(server: Server) -> list[str]:
+    """The kinds of the hall's entries."""
+    return [kind for (kind,) in server.query("SELECT kind FROM ledger WHERE event_id = 'hall' ORDER BY seq")]
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.6])
+def test_what_is_left_of_a_log_that_was_cut_while_the_server_was_down_is_a_beginning(
+    tmp_path: Path, kept: float
+) -> None:
+    with Server(tmp_path) as server:
+        server.as_organiser("POST /initialize", {"eventId": "hall", "tickets": 3})
+        server.restart()  # which folds the log so far into the database
+        book(server, *(f"guest-{number}" for number in range(20)))
+        before = hall(server)
+        server.kill()
+        os.truncate(log_of(server), int(log_of(server).stat().st_size * kept))
+        server.start()
+        server.verify()
+        left = hall(server)
+        assert left == before[: len(left)]
+        assert 1 <= len(left) < len(before), "nobody can tell what has never been on disk from what was taken away"
+        book(server, "dan")
+
+
+def test_a_server_whose_log_is_cut_under_it_ends_before_it_answers_again(tmp_path: Path) -> None:
+    with Server(tmp_path) as server:
+        server.as_organiser("POST /initialize", {"eventId": "hall", "tickets": 3})
+        book(server, "Bob")
+        os.truncate(log_of(server), 0)
+        reply = server.ask("POST /book", {"eventId": "hall", "userId": "Cleo"})
+        assert (reply.status, reply.code) == (503, "outcome_unknown")
+        assert server.wait() == 70
+
+
+def test_the_index_of_the_log_is_made_again(tmp_path: Path) -> None:
+    with Server(tmp_path) as server:
+        server.as_organiser("POST /initialize", {"eventId": "hall", "tickets": 3})
+        book(server, "Bob", "Cleo")
+        server.kill()
+        server.database.with_name("fairlist.db-shm").unlink()
+        server.start()
+        assert hall(server) == ["opened", "booked", "booked"]
+        server.verify()
+
+
 def contents(server: Server) -> dict[str, bytes | None]:
     """All files of the data folder that hold data, and the folders."""
     return {

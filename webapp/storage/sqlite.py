@@ -26,6 +26,7 @@ class SqliteStore(SqliteReader):
         super().__init__(reader)
         self._writer = writer
         self._files = files
+        self._is_clean = False  # what was erased before the start may be in the -wal file still
 
     @classmethod
     async def open(cls, database: Path) -> "SqliteStore":
@@ -71,7 +72,34 @@ class SqliteStore(SqliteReader):
 
         Raises Rejected, NotCommitted, OutcomeUnknown.
         """
+        if any(entry.kind == "erased" for addition in batch for entry in addition.entries):
+            self._is_clean = False
         await self._writer.write(self._files, batch)
+
+    async def forget(self) -> bool:
+        """Have nothing that was erased stay behind in the -wal file; whether that is so now.
+
+        It is not as long as somebody reads what was there before. Raises StoreUnreadable.
+        """
+        if not self._is_clean:
+            self._is_clean = True  # unless something is erased meanwhile
+            try:
+                is_empty = await self._writer.empty_log(self._files)
+            except sqlite3.Error as error:
+                self._is_clean = False
+                raise StoreUnreadable(told(error)) from error
+            self._is_clean = self._is_clean and is_empty
+        return self._is_clean
+
+    async def sweep(self) -> bool:
+        """Have nothing that was erased stay behind in unused parts of the database; whether there was anything to do.
+
+        It is written anew, as a whole, and nothing else can be written meanwhile. Raises StoreUnreadable.
+        """
+        try:
+            return await self._writer.sweep(self._files)
+        except sqlite3.Error as error:
+            raise StoreUnreadable(told(error)) from error
 
     async def kept(self, keys: Sequence[bytes], since: int) -> list[Kept]:
         """What is kept under these keys since a time, in microseconds since 1970, UTC. For the task that appends.

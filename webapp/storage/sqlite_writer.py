@@ -29,6 +29,14 @@ overwrite), and is void unless it is whole.
 """
 
 
+ERASED: Final = 1
+"""The database's user_version where rows were erased since it was last made anew.
+
+SQLite overwrites what it deletes (secure_delete), yet may leave a copy in the unused part of a page whose rows it has
+moved to another before.
+"""
+
+
 class WritingConnection(aiosqlite.Connection):
     """A connection that writes a batch in one hop to its thread; aiosqlite's own calls take a hop per statement."""
 
@@ -45,30 +53,53 @@ class WritingConnection(aiosqlite.Connection):
         except sqlite3.Error as error:
             raise StoreUnreadable(told(error)) from error
 
+    async def empty_log(self, database: "DatabaseFiles") -> bool:
+        """Bring all changes into the database, and leave nothing in the -wal file; whether no reader was in the way.
+
+        Raises sqlite3.Error.
+        """
+        in_thread: Callable[..., Awaitable[bool]] = self._execute
+        return await in_thread(_empty_log, self._conn, database)
+
+    async def sweep(self, database: "DatabaseFiles") -> bool:
+        """Make the database anew where something was erased from it; whether that was so. Raises sqlite3.Error."""
+        in_thread: Callable[..., Awaitable[bool]] = self._execute
+        return await in_thread(_sweep, self._conn, database)
+
 
 class DatabaseFiles:
-    """The files of an open database, to notice when somebody deletes or replaces them under the server."""
+    """The files of an open database, to notice when somebody deletes, replaces or cuts them under the server."""
 
     def __init__(self, database: Path) -> None:
         self._paths = (database, database.with_name(database.name + "-wal"))
-        self._seen = [self._identity(path) for path in self._paths]
+        self._seen = self._looked()
 
     def are_in_place(self) -> bool:
-        """Whether the paths still name the files that were there at the start."""
-        return self._seen == [self._identity(path) for path in self._paths]
+        """Whether the paths still name the files that were there at the start, and none has become shorter."""
+        return all(
+            seen is not None and found is not None and found[:2] == seen[:2] and found[2] >= seen[2]
+            for seen, found in zip(self._seen, self._looked(), strict=True)
+        )
+
+    def were_changed(self) -> None:
+        """Note how long the files are now that the server has written them itself."""
+        self._seen = self._looked()
+
+    def _looked(self) -> list[tuple[int, int, int] | None]:
+        return [self._found(path) for path in self._paths]
 
     @staticmethod
-    def _identity(path: Path) -> tuple[int, int] | None:
+    def _found(path: Path) -> tuple[int, int, int] | None:
         try:
             found = path.stat()
         except FileNotFoundError:
             return None
-        return found.st_dev, found.st_ino
+        return found.st_dev, found.st_ino, found.st_size
 
 
 def _write(connection: sqlite3.Connection, files: DatabaseFiles, batch: Sequence[Addition]) -> None:
     if not files.are_in_place():
-        raise OutcomeUnknown("the database or its -wal file was deleted or replaced under the running server")
+        raise OutcomeUnknown("the database or its -wal file was deleted or replaced, or cut, under the running server")
     try:
         connection.execute("BEGIN IMMEDIATE")
         _write_rows(connection, batch)
@@ -88,6 +119,29 @@ def _write(connection: sqlite3.Connection, files: DatabaseFiles, batch: Sequence
             raise OutcomeUnknown(told(error)) from error
         _roll_back(connection)
         raise NotCommitted(told(error)) from error
+    files.were_changed()
+
+
+def _empty_log(connection: sqlite3.Connection, files: DatabaseFiles) -> bool:
+    if not files.are_in_place():
+        return False  # the next batch says so
+    (patience_ms,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute("PRAGMA busy_timeout = 0")  # bookings wait meanwhile
+    try:
+        was_hindered, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {patience_ms}")
+    files.were_changed()
+    return not was_hindered
+
+
+def _sweep(connection: sqlite3.Connection, files: DatabaseFiles) -> bool:
+    if connection.execute("PRAGMA user_version").fetchone() != (ERASED,):
+        return False
+    connection.execute("VACUUM")
+    connection.execute("PRAGMA user_version = 0")
+    files.were_changed()
+    return True
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
@@ -171,6 +225,8 @@ def _write_orders(connection: sqlite3.Connection, batch: Sequence[Addition]) -> 
          WHERE id = ?""",
         [(pseudonym(order_id), at, order_id) for order_id, at in orders.erased.items()],
     )
+    if orders.erased:
+        connection.execute(f"PRAGMA user_version = {ERASED}")
     connection.executemany(
         """
         UPDATE orders SET status = coalesce(?, status), cancel_reason = CASE WHEN erased_at IS NULL THEN ? END,
