@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import Any, Self
 
+from tests import confidences
+
 TIMEOUT_S = 60.0
 SENDER = "127.0.0.1"
 
@@ -47,11 +49,14 @@ def basic(user: str, password: str) -> str:
 def ask(port: int, request: str, body: Body = None, headers: Headers | None = None, sender: str = SENDER) -> Reply:
     """Send a request from the loopback address `sender`, on a connection of its own, and wait for the reply."""
     method, target = request.split(" ", 1)
+    confidences.note_request(port, target, _encoded(body), headers or {})
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S, source_address=_bound_to(sender))
     try:
         connection.request(method, target, _encoded(body), {**_typed(body), **(headers or {})})
         response = connection.getresponse()
-        return Reply(response.status, response.headers, response.read())
+        reply = Reply(response.status, response.headers, response.read())
+        confidences.note_reply(port, reply.headers, reply.body)
+        return reply
     finally:
         connection.close()
 
@@ -59,14 +64,15 @@ def ask(port: int, request: str, body: Body = None, headers: Headers | None = No
 class Connection:
     """A connection that is kept alive, for one request after the other."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int = 0) -> None:
         self.reader = reader
         self.writer = writer
+        self._port = port
 
     @classmethod
     async def open(cls, port: int, sender: str = SENDER) -> Self:
         """A new connection from the loopback address `sender`. Raises OSError."""
-        return cls(*await asyncio.open_connection("127.0.0.1", port, local_addr=_bound_to(sender)))
+        return cls(*await asyncio.open_connection("127.0.0.1", port, local_addr=_bound_to(sender)), port)
 
     async def ask(self, request: str, body: Body = None, headers: Headers | None = None) -> Reply:
         """Send a request and wait for the reply. Raises OSError and EOFError where the server goes away."""
@@ -75,6 +81,7 @@ class Connection:
 
     def send(self, request: str, body: Body = None, headers: Headers | None = None) -> None:
         """Send a request, and wait for nothing."""
+        confidences.note_request(self._port, request, _encoded(body), headers or {})
         self.writer.write(raw(request, body, headers))
 
     async def reply(self) -> Reply:
@@ -84,6 +91,7 @@ class Connection:
             status_line, _, fields = head.partition(b"\r\n")
             status, headers = int(status_line.split()[1]), http.client.parse_headers(io.BytesIO(fields))
             body = await self.reader.readexactly(int(headers["Content-Length"] or 0))
+        confidences.note_reply(self._port, headers, body)
         return Reply(status, headers, body)
 
     async def close(self) -> None:

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import webapp
+from tests import confidences
 from tests.client import SENDER, Body, Headers, Reply, ask, basic
 from webapp.settings import SETTINGS
 
@@ -53,7 +54,8 @@ class Server:
     """A server process, and its folder with the data, the output of all its lives, and nothing else.
 
     `program` is what the interpreter is told to run. Settings are given as keywords; the ones of the machine that the
-    tests run on are kept away. As a context manager, it starts the server, and kills what is left of it.
+    tests run on are kept away. As a context manager, it starts the server, kills what is left of it, and fails where
+    anything that clients told it in confidence is in what it has printed.
     """
 
     def __init__(self, folder: Path, *, program: Sequence[str] = SERVE, **settings: str) -> None:
@@ -70,6 +72,7 @@ class Server:
         self._stdout = folder / "stdout"
         self._stderr = folder / "stderr"
         self._said_before = 0
+        self._ports: set[int] = set()
 
     def __enter__(self) -> Self:
         try:
@@ -83,6 +86,8 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
+        if kind is None:
+            self.require_discretion()
 
     # Life and death
 
@@ -171,6 +176,16 @@ class Server:
         assert len(found) == 1, found
         return found[0]
 
+    def require_discretion(self) -> None:
+        """Raises AssertionError if anything secret or personal is in what it has printed."""
+        secrets = [self._settings.get(name, "") for name in ("ADMIN_PASS", "AUTH_SECRET")]
+        if leaked := confidences.leaked(self._ports, secrets, self.stderr + self._printed_for_all()):
+            raise AssertionError(f"the server has printed what it was told in confidence: {sorted(leaked)}")
+
+    def _printed_for_all(self) -> str:
+        """What it has printed, without the password that it has made up, which is meant to be read there."""
+        return re.sub("and password .*", "", self.stdout)
+
     # What others do with it
 
     def ask(self, request: str, body: Body = None, headers: Headers | None = None, sender: str = SENDER) -> Reply:
@@ -218,6 +233,7 @@ class Server:
         found = re.search(r"https?://\S+?(:\d+)?/ui\n", self.stdout[self._said_before :])
         if found:
             self.port = int(self._settings["PORT"]) or int(found[1].removeprefix(":"))
+            self._ports.add(self.port)
         return found is not None
 
     def _wait_for(self, condition: Callable[[], bool]) -> None:

@@ -1,0 +1,88 @@
+"""What clients have told a server in confidence, or have been told, and whether it stands in what the server printed.
+
+Kept by port, in memory; what is shorter than eight characters, or also the name of an event, tells nobody from another.
+"""
+
+import base64
+import binascii
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from email.message import Message
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+LENGTH_MIN: Final = 8
+WORDS_MAX: Final = 10_000
+"""So many for each port, the first ones."""
+
+PERSONAL: Final = frozenset({"userId", "name", "email", "reason", "password", "key", "token", "manage_link", "code"})
+HEADERS: Final = ("Authorization", "Cookie", "Idempotency-Key", "Order-Key")
+
+REQUEST: Final = re.compile(r'"request_id": "[0-9a-f]+", ("method": ".*", "route": .*, "status": \d+), "ms": [0-9.]+\}')
+"""What differs between requests of one kind is a time and a random number."""
+
+TIME: Final = re.compile(r'^\{"time": "[-0-9T:.Z]+", ')
+
+_words: defaultdict[int, set[str]] = defaultdict(set)
+_events: defaultdict[int, set[str]] = defaultdict(set)
+
+
+def note_request(port: int, target: str, content: bytes | None, headers: Mapping[str, str]) -> None:
+    """Remember what a request says in confidence."""
+    _, _, query = target.partition("?")
+    words = [query, *(value for name in HEADERS if (value := headers.get(name)))]
+    _note(port, [*words, *_shown(headers.get("Authorization", "")), *_told(port, content or b"")])
+
+
+def note_reply(port: int, headers: Message, body: bytes) -> None:
+    """Remember what a reply says in confidence."""
+    cookies = (value.partition(";")[0].partition("=")[2] for value in headers.get_all("Set-Cookie", []))
+    _note(port, [*cookies, headers.get("Location", "").partition("?")[2], *_told(port, body)])
+
+
+def leaked(ports: Iterable[int], others: Iterable[str], printed: str) -> set[str]:
+    """What of it, and of other secrets, stands in what a server has printed."""
+    ports, text = list(ports), "\n".join(_without_repetitions(printed))
+    events = {event for port in ports for event in _events[port]}
+    words = {word for port in ports for word in _words[port]} | set(others)
+    return {word for word in words - events if len(word) >= LENGTH_MIN and _is_in(word, text)}
+
+
+def _is_in(word: str, text: str) -> bool:
+    return word in text or json.dumps(word)[1:-1] in text
+
+
+def _without_repetitions(printed: str) -> set[str]:
+    """The lines, without what differs in each of thousands of requests and is of the server's own making."""
+    return {found[1] if (found := REQUEST.search(line)) else TIME.sub("", line) for line in printed.splitlines()}
+
+
+def _note(port: int, words: Iterable[str]) -> None:
+    room = WORDS_MAX - len(_words[port])
+    _words[port].update(word for word, _ in zip(words, range(room), strict=False) if len(word) >= LENGTH_MIN)
+
+
+def _shown(authorization: str) -> list[str]:
+    """What is behind the name of the scheme, and the password in it."""
+    _, _, shown = authorization.partition(" ")
+    try:
+        _, _, password = base64.b64decode(shown, validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        password = ""
+    return [shown, password]
+
+
+def _told(port: int, content: bytes) -> Iterator[str]:
+    """The personal words and the secrets in a body: JSON, or a form."""
+    if len(content) > 10_000 or not any(name.encode() in content for name in PERSONAL):
+        return
+    try:
+        told: Any = json.loads(content)
+    except (ValueError, RecursionError):
+        told = dict(parse_qsl(content.decode(errors="replace")))
+    if isinstance(told, dict):
+        if isinstance(event := told.get("eventId"), str):
+            _events[port].add(event)
+        yield from (value for name in PERSONAL if isinstance(value := told.get(name), str))
