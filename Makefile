@@ -22,7 +22,7 @@ define debian_package
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev browser wrk run test check fuzz bench screenshots lock clean
+.PHONY: help setup dev browser wrk faketime run test check fuzz bench screenshots lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -32,7 +32,7 @@ setup: $(VENV)/.setup ## Install what the server needs into .venv
 run: setup ## Serve on 127.0.0.1:3000
 	@$(BIN)/python -m webapp serve $(ARGS)
 
-test: dev browser wrk check ## Check the code and run every test
+test: dev browser wrk faketime check ## Check the code and run every test
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 check: dev ## Lint, formatting and types
@@ -72,6 +72,9 @@ browser:
 
 wrk:
 	$(call debian_package,wrk)
+
+faketime:
+	$(call debian_package,faketime)
 
 $(BIN)/python:
 	@$(PYTHON) -m pip --version >/dev/null 2>&1 \

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, NamedTuple, TypedDict
 
 from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
 
-from webapp.web.limiter import BoundedTable, Clock
+from webapp.web.limiter import CLOCK_SET_BACK_S, BoundedTable, Clock
 from webapp.web.passwords import Credentials
 
 SESSION_S: Final = 12 * 3_600
@@ -102,7 +102,7 @@ class Sessions:
 
     def find(self, value: str) -> Session | None:
         """The session that a cookie's value stands for; None where it is over, or never was."""
-        loaded = _loaded(self._serializer(), value, SESSION_IDLE_S)
+        loaded = _loaded(self._serializer(), value, self._clock, SESSION_IDLE_S)
         session = Session(*loaded) if loaded else None
         if session and session.id not in self._ended and self._clock() < session.began_at + SESSION_S:
             return session
@@ -153,6 +153,7 @@ class GuestMemories:
     """Writes memories into cookies and reads them again, for 180 days after the last booking."""
 
     def __init__(self, key: bytes, *, clock: Clock = time.time) -> None:
+        self._clock = clock
         self._serializer = _serializer(key, "guest's orders", clock)
 
     def written(self, memory: GuestMemory) -> str:
@@ -165,7 +166,10 @@ class GuestMemories:
 
     def read(self, value: str) -> GuestMemory:
         """What a cookie's value says; nothing where it is not from here."""
-        return GuestMemory(tuple(Booking(*booking) for booking in _loaded(self._serializer, value, GUEST_S) or ()))
+        return GuestMemory(tuple(Booking(*booking) for booking in self._loaded(value)))
+
+    def _loaded(self, value: str) -> Any:
+        return _loaded(self._serializer, value, self._clock, GUEST_S) or ()
 
 
 class _Signer(TimestampSigner):
@@ -188,12 +192,16 @@ def _serializer(key: bytes, salt: str, clock: Clock) -> URLSafeTimedSerializer:
     )
 
 
-def _loaded(serializer: URLSafeTimedSerializer, value: str, max_age_s: int) -> Any:
-    """What was signed, if it was signed here and not too long ago; else None. A new shape needs a new salt."""
+def _loaded(serializer: URLSafeTimedSerializer, value: str, clock: Clock, max_age_s: int) -> Any:
+    """What was signed, if it was signed here and not too long ago; else None. A new shape needs a new salt.
+
+    The library would take no signature from the future, and so end sessions whenever a clock is set back by a second.
+    """
     try:
-        return serializer.loads(value, max_age=max_age_s)
+        signed, at = serializer.loads(value, return_timestamp=True)
     except (BadData, ValueError):  # the latter: text that is not UTF-8
         return None
+    return signed if -CLOCK_SET_BACK_S <= int(clock()) - at.timestamp() <= max_age_s else None
 
 
 def _digest(event_id: str) -> str:

@@ -13,6 +13,9 @@ V = TypeVar("V")
 
 Clock = Callable[[], float]
 
+CLOCK_SET_BACK_S: Final = 3_600
+"""Set back by so much, a clock ends nothing. What was signed later than that was signed by a clock that was wrong."""
+
 KEYS_MAX: Final = 10_000
 _HOST_BITS: Final = 64
 ADDRESS_LENGTH_MAX: Final = 45

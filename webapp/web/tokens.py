@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import jwt
 
-from webapp.web.limiter import Clock
+from webapp.web.limiter import CLOCK_SET_BACK_S, Clock
 from webapp.web.passwords import Credentials
 
 ALGORITHM: Final = "HS256"
@@ -57,13 +57,17 @@ class Tokens:
         return self._jwt.encode(claims, self._key, ALGORITHM)
 
     def is_valid(self, token: str) -> bool:
-        """Whether the token was issued here, to who is the organiser now, and has not expired. Raises nothing."""
+        """Whether the token was issued here, to who is the organiser now, and has not expired. Raises nothing.
+
+        Nor may it be of a time that is yet to come, or it would last for as long as a clock was wrong.
+        """
         credentials = self._credentials()
         claims = self._claims(token, credentials.user)
         return (
             claims.get("credentials") == credentials.fingerprint
             and isinstance(claims["exp"], int)
-            and self._clock() < claims["exp"]
+            and isinstance(claims["iat"], int)
+            and claims["iat"] - CLOCK_SET_BACK_S <= self._clock() < claims["exp"]
         )
 
     def _claims(self, token: str, user: str) -> dict[str, Any]:
