@@ -473,6 +473,18 @@ def test_a_missing_trigger_is_damage(home: Server) -> None:
     assert "schema is not as it was made: ledger_entries_never_change is missing or altered" in found.stderr
 
 
+def test_an_order_that_lost_its_event_is_damage(home: Server) -> None:
+    change(
+        home.database,
+        "PRAGMA writable_schema = ON;"
+        "UPDATE sqlite_schema SET sql = replace(sql, 'NOT NULL REFERENCES', 'REFERENCES') WHERE name = 'orders'",
+    )
+    change(home.database, "UPDATE orders SET event_id = NULL WHERE user_id = 'hal'")
+    run = ended(home, "verify")
+    assert run.returncode == 1
+    assert "Event None: the ledger has 0 orders, the orders table 1" in run.stderr
+
+
 @pytest.mark.parametrize(("damage", "told"), DAMAGE.values(), ids=DAMAGE)
 def test_damage_is_told_with_the_entry_and_is_status_1(home: Server, damage: str, told: str) -> None:
     change(home.database, damage)
