@@ -37,6 +37,7 @@ from webapp.web.metrics import metrics as metrics_front
 from webapp.web.order_page import order_page
 from webapp.web.parsing import BODY_BYTES_MAX
 from webapp.web.parts import NAME, Parts
+from webapp.web.private_files import private_folder
 from webapp.web.reference import reference
 
 log = logging.getLogger(__name__)
@@ -122,8 +123,8 @@ def _home(settings: Settings) -> Iterator[tuple[Path, Path]]:
         with tempfile.TemporaryDirectory(prefix="fairlist-") as folder:
             yield Path(folder), Path(folder) / "fairlist.db"
     else:
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        settings.database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(settings.data_dir)
+        private_folder(settings.database.parent)
         yield settings.data_dir, settings.database
 
 

@@ -21,6 +21,7 @@ from webapp.storage.sqlite_reader import SqliteReader
 from webapp.storage.store import StoreUnreadable
 from webapp.verification import Report, verify
 from webapp.web.passwords import PasswordUnusable, reset_password
+from webapp.web.private_files import private_folder
 from webapp.web.secrets import SecretUnusable
 
 EXPECTED = (DatabaseLocked, MigrationRefused, StoreUnreadable, BackupFailed, PasswordUnusable, SecretUnusable)
@@ -237,7 +238,7 @@ def _is_older(database: Path) -> bool:
 @contextmanager
 def _locked(database: Path) -> Iterator[None]:
     """Keep servers away from a database, which need not exist yet. Raises DatabaseLocked, OSError."""
-    database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(database.parent)
     with DatabaseLock(database):
         yield
 

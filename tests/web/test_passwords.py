@@ -275,7 +275,7 @@ def test_what_is_written_is_on_disk_before_it_takes_the_place_of_the_old(
     monkeypatch.setattr(Path, "replace", noted_replace)
     private_files.write_private(tmp_path / "secret", "text")
 
-    assert steps == ["file", "replace", "folder"]
+    assert steps == ["folder", "file", "replace", "folder"]  # the first is the one above
 
 
 def test_a_folder_that_is_there_keeps_its_permissions(tmp_path: Path) -> None:

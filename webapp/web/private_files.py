@@ -8,8 +8,16 @@ from pathlib import Path
 
 
 def private_folder(folder: Path) -> None:
-    """Makes the folder, for its owner alone. One that is there stays as it is: it may serve others, too."""
+    """Makes the folder durably, for its owner alone. One that is there stays as it is: it may serve others, too.
+
+    Raises OSError.
+    """
+    made = [path for path in folder.parents if not path.exists()]
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Even if it was there: who made it may have been killed before its name was on disk.
+    for above in (folder.parent, *(path.parent for path in made)):
+        with suppress(PermissionError):  # it was not made by us, then
+            _sync_folder(above)
 
 
 def read_private(path: Path) -> str | None:
