@@ -15,14 +15,11 @@ define install
 	@touch $@
 endef
 
-define debian_package
-	@command -v $(1) >/dev/null \
-		|| { $(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends $(1); } \
-		|| { echo "Please install $(1): \`make $@\` could not." >&2; exit 1; }
-endef
-
 .DEFAULT_GOAL := help
-.PHONY: help setup dev browser wrk faketime run test check fuzz bench screenshots lock clean
+# What tests start beside Python; each is called like its Debian package.
+PROGRAMS := chromium faketime nginx openssl strace wrk
+
+.PHONY: help setup dev programs $(PROGRAMS) run test check fuzz bench screenshots lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -32,7 +29,7 @@ setup: $(VENV)/.setup ## Install what the server needs into .venv
 run: setup ## Serve on 127.0.0.1:3000
 	@$(BIN)/python -m webapp serve $(ARGS)
 
-test: dev browser wrk faketime check ## Check the code and run every test
+test: dev programs check ## Check the code and run every test
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 check: dev ## Lint, formatting and types
@@ -47,7 +44,7 @@ bench: dev wrk ## Measure how fast the server is
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 	$(BIN)/python -m tests.benchmarks.recovery
 
-screenshots: dev browser ## Take the README's pictures
+screenshots: dev chromium ## Take the README's pictures
 	$(BIN)/python -m tests.screenshots
 
 # One version of a package for every Python, so that what was tested is what runs.
@@ -67,14 +64,12 @@ clean: ## Remove what can be made again; data/ stays
 
 dev: $(VENV)/.dev
 
-browser:
-	$(call debian_package,chromium)
+programs: $(PROGRAMS)
 
-wrk:
-	$(call debian_package,wrk)
-
-faketime:
-	$(call debian_package,faketime)
+$(PROGRAMS):
+	@PATH="$$PATH:/usr/sbin" command -v $@ >/dev/null \
+		|| { $(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends $@; } \
+		|| { echo "Please install $@: \`make $@\` could not." >&2; exit 1; }
 
 $(BIN)/python:
 	@$(PYTHON) -m pip --version >/dev/null 2>&1 \

@@ -53,18 +53,21 @@ class ServerEnded(Exception):
 class Server:
     """A server process, and its folder with the data, the output of all its lives, and nothing else.
 
-    `program` is what the interpreter is told to run. Settings are given as keywords; the ones of the machine that the
-    tests run on are kept away. As a context manager, it starts the server, kills what is left of it, and fails where
-    anything that clients told it in confidence is in what it has printed.
+    `program` is what the interpreter is told to run, `under` what runs the interpreter. Settings are given as keywords;
+    the ones of the machine that the tests run on are kept away. As a context manager, it starts the server, kills what
+    is left of it, and fails where anything that clients told it in confidence is in what it has printed.
     """
 
-    def __init__(self, folder: Path, *, program: Sequence[str] = SERVE, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, *, program: Sequence[str] = SERVE, under: Sequence[str] = (), **settings: str
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.data_dir = folder / "data"
         self.database = self.data_dir / "fairlist.db"
         self.port = 0
         self._program = program
+        self._interpreter = [*under, sys.executable]
         self._settings = {"DATA_DIR": str(self.data_dir), "HOST": "127.0.0.1", "PORT": "0", **settings}
         if "APP_ENV" not in settings:
             self._settings = {"ADMIN_USER": USER, "ADMIN_PASS": PASSWORD, **self._settings}
@@ -102,7 +105,7 @@ class Server:
         self._said_before = len(self.stdout)
         with self._stdout.open("ab") as stdout, self._stderr.open("ab") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, *self._program],
+                [*self._interpreter, *self._program],
                 cwd=self.folder,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
@@ -203,7 +206,7 @@ class Server:
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run a command such as `verify` with the server's settings, beside it or after its end."""
         return subprocess.run(
-            [sys.executable, "-m", "webapp", *arguments],
+            [*self._interpreter, "-m", "webapp", *arguments],
             cwd=self.folder,
             env=self._environment(),
             capture_output=True,
