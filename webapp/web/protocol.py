@@ -17,6 +17,7 @@ from webapp.web.problem_details import problem_details
 HEAD_BYTES_MAX: Final = 32_768
 REQUEST_S: Final = 10.0
 PIPELINE_MAX: Final = 32
+PUNCTUATION: Final = len(": \r\n")
 
 TOO_LONG: Final = f"The address and the headers must have at most {HEAD_BYTES_MAX:,} bytes together"
 
@@ -66,10 +67,12 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.url) > HEAD_BYTES_MAX:
             self._refuse(414, "address_too_long", TOO_LONG)
             return
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES_MAX:
+        if len(self.url) + sum(len(name) + len(value) + PUNCTUATION for name, value in self.headers) > HEAD_BYTES_MAX:
             self._refuse(431, "head_too_long", TOO_LONG)
             return
         super().on_headers_complete()
+        if self.parser.should_upgrade():
+            self.cycle.keep_alive = False  # the parser has let go of all that was sent behind it in one go
         if len(self.pipeline) > PIPELINE_MAX:
             self._is_refused = True
             self.transport.abort()
