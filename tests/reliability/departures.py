@@ -24,8 +24,9 @@ WAYS: Final[tuple[Way, ...]] = ("closes", "resets", "half-closes")
 WISHES: Final[tuple[Wish, ...]] = (
     "book", "book in chunks", "place", "form", "cancel", "cancel order", "resize", "stream", "list stream",
 )  # fmt: skip
-HEARD_MAX: Final = 1_400
-"""Bytes of an answer, or of a stream, both of which say as much at once."""
+HEARD_MAX: Final = 4_096
+HEARD_OF_STREAM_MAX: Final = 900
+"""Bytes that a stream says at once, in any case."""
 CAPACITY_MIN: Final = 500_000
 CHUNKED: Final = {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
 FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -86,7 +87,8 @@ def departure(seed: int, event: str, order: tuple[str, str] | None) -> Departure
     subject = str(CAPACITY_MIN + seed) if wish == "resize" else guest(seed)
     request = worded(wish, event, subject, order)
     said = len(request) if chance.random() < 0.4 else chance.randrange(len(request))
-    hears = 0 if said < len(request) or chance.random() < 0.3 else chance.randint(1, HEARD_MAX)
+    most = HEARD_OF_STREAM_MAX if wish.endswith("stream") else HEARD_MAX
+    hears = 0 if said < len(request) or chance.random() < 0.3 else chance.randint(1, most)
     return Departure(seed, wish, chance.choice(WAYS), event, subject, request, said, chance.randint(1, 3), hears)
 
 
@@ -134,7 +136,10 @@ async def depart(port: int, departures: Sequence[Departure], side_by_side: int) 
 
     async def one_after_the_other() -> None:
         for leaving in coming:
-            await _come_and_go(port, leaving)
+            try:
+                await _come_and_go(port, leaving)
+            except TimeoutError:
+                raise AssertionError(f"{leaving}, and hears no more: {leaving.answer!r}") from None
 
     async with asyncio.TaskGroup() as group:
         for _ in range(side_by_side):
