@@ -38,6 +38,9 @@ DRAIN_S: Final = 4
 """Seconds after a signal, after which connections are cut: one more than the box office waits for a commit. One more
 still, and the process ends by force."""
 
+UNREAD_S: Final = 30
+"""Seconds after which a connection is cut whose client takes in nothing of what is sent to him, or is out of reach."""
+
 BACKLOG: Final = 2_048
 
 
@@ -149,6 +152,8 @@ def listening_socket(host: str, port: int) -> socket.socket:
             f"Cannot listen on {host}: {error.strerror or error}. Set HOST to an address of this machine."
         ) from error
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; every connection inherits it
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_S * 1_000)
     try:
         bound.bind(address)
         bound.listen(BACKLOG)  # a port that is only bound can be bound by another server as well

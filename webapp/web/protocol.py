@@ -51,7 +51,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 return
             self._unfinished_bytes += len(data)
         super().data_received(data)
-        if self._in_request:
+        if self._in_request or self.cycle.response_complete:  # empty lines begin no request, but stop uvicorn's timer
             self._await_request()
 
     def on_message_begin(self) -> None:
