@@ -127,8 +127,7 @@ class Settlement:
     @property
     def counts(self) -> Counts:
         """The event's counts after the new entries."""
-        if self.desk.state is None:
-            raise AssertionError("a settlement whose state was dropped has nothing to store")
+        assert self.desk.state is not None, "a settlement whose state was dropped has nothing to store"
         return self.desk.state.counts
 
     def publish(self) -> Counts | None:

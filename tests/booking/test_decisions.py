@@ -12,7 +12,7 @@ from webapp.booking import decisions
 from webapp.booking.answers import Cancellation, Opening, Placement, Promotion, Revision
 from webapp.booking.decisions import Decision
 from webapp.booking.details import Details
-from webapp.booking.ledger import Contact, commitment
+from webapp.booking.ledger import Contact, commitment, pseudonym
 
 
 @pytest.fixture
@@ -270,3 +270,9 @@ def test_a_decision_that_looks_at_everybody_is_caught(monkeypatch: pytest.Monkey
             [partial(decisions.revise, crowded(10).state, 0, tickets=11)],
             [partial(decisions.revise, crowded(1_000).state, 0, tickets=1_001)],
         )
+
+
+def test_who_was_promoted_is_named_unless_he_was_erased() -> None:
+    assert Promotion("c0ffee", "Cleo").named == "Cleo"
+    assert Promotion("c0ffee", pseudonym("c0ffee")).named is None
+    assert Promotion("c0ffee", pseudonym("decaf")).named == pseudonym("decaf")

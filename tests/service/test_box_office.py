@@ -161,6 +161,21 @@ async def test_events_are_listed_with_what_is_published(box_office: BoxOffice) -
 # Answers and commits
 
 
+async def test_a_list_that_cannot_be_read_is_no_empty_list(
+    box_office: BoxOffice, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: object) -> Any:
+        raise StoreUnreadable("the disk is gone")
+
+    await box_office.open_event("gig", tickets=3)
+    monkeypatch.setattr(store, "events", fails)
+    with pytest.raises(Unavailable) as unavailable:
+        await box_office.events(10)
+    assert unavailable.value.code == "storage_unavailable"
+    monkeypatch.undo()
+    assert [event.title for event in (await box_office.events(10)).events] == ["gig"]
+
+
 async def test_nothing_is_shown_or_answered_before_it_is_committed(store: SqliteStore, start: Start) -> None:
     gated = GatedStore(store)
     box_office = await start(BoxOffice(gated))
@@ -686,6 +701,18 @@ async def test_announcements_are_bounded() -> None:
     for number in range(10):
         news.announce([counts(f"event-{number}", 1)])
     assert [found.event_id for found in news.since(0)] == ["event-7", "event-8", "event-9"]
+
+
+async def test_an_event_appears_once_however_often_it_changes() -> None:
+    news = Announcements(events_max=3)
+    news.announce([counts("gig", 1), counts("talk", 1)], {"gig"})
+    assert news.appeared_since(0) == {"gig"}
+    news.announce([counts("gig", 2)])
+    assert news.appeared_since(0) == {"gig"}
+    assert news.appeared_since(2) == set()
+    news.announce([counts(f"event-{number}", 1) for number in range(3)])  # after which the gig is forgotten
+    news.announce([counts("gig", 3)])
+    assert news.appeared_since(0) == set()
 
 
 async def test_stopping_ends_every_subscription(store: SqliteStore, start: Start) -> None:

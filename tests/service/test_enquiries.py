@@ -313,6 +313,29 @@ async def test_a_history_looks_back_on_so_many_entries_and_says_if_there_were_mo
     assert told.steps[0].kind == "joined"
 
 
+async def test_who_has_missed_more_than_a_history_holds_is_told_so(
+    ask: Ask, waiting: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life, orders = waiting
+    enquiries = await ask(life)
+    eve = await enquiries.order(orders["Eve"])
+    before = await enquiries.explained(eve)
+    monkeypatch.setattr(enquiries_module, "TURNS_MAX", 1)
+    for guest in ("Cleo", "Dan"):
+        await enquiries._box_office.cancel("gig", guest, "guest")
+    later = await enquiries.explained(eve, before)
+    assert (later.standing.position, later.why.is_complete, later.why.asked_before) == (1, False, None)
+    assert [step.kind for step in later.why.steps] == ["joined", "cancelled"]
+
+
+async def test_orders_are_found_by_how_their_ids_begin(ask: Ask, waiting: Waiting) -> None:
+    life, orders = waiting
+    enquiries = await ask(life)
+    assert [order.guest for order in await enquiries.orders_beginning(orders["Eve"])] == ["Eve"]
+    assert {order.guest for order in await enquiries.orders_beginning("0")} == set(orders)
+    assert await enquiries.orders_beginning("f") == []
+
+
 async def test_however_many_a_change_promotes_it_is_one_step_of_a_history(ask: Ask) -> None:
     life = Life()
     life.open(0)

@@ -9,7 +9,7 @@ from webapp import enquiries as enquiries_module
 from webapp.booking.details import Details
 from webapp.box_office import BoxOffice
 from webapp.desk import Unavailable
-from webapp.enquiries import Enquiries
+from webapp.enquiries import SEARCHES_MAX, Enquiries
 from webapp.storage.sqlite import SqliteStore
 from webapp.storage.store import StoreUnreadable
 
@@ -46,6 +46,32 @@ async def test_an_event_that_changed_since_the_programme_was_read_is_shown_as_it
     assert [(event.title, event.counts.booked) for event in (await enquiries.programme(10)).events] == [("gig", 1)]
     organised = (await enquiries.programme(10, shown_to="organiser")).events
     assert {event.title for event in organised} == {"gig", "A private view"}
+
+
+async def test_no_more_than_a_few_search_at_a_time_and_all_others_find_what_they_want(
+    enquiries: Enquiries, box_office: BoxOffice, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await box_office.open_event("gig", tickets=3)
+    programme, gate = store.programme, asyncio.Event()
+
+    async def slow_search(*asked: Any) -> Any:
+        if asked[-1]:
+            await gate.wait()
+        return await programme(*asked)
+
+    monkeypatch.setattr(store, "programme", slow_search)
+    searching = [asyncio.create_task(enquiries.programme(9, q="g")) for _ in range(SEARCHES_MAX)]
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable) as unavailable:
+        await enquiries.programme(9, q="g")
+    assert unavailable.value.code == "overloaded"
+    assert [event.title for event in (await enquiries.programme(9)).events] == ["gig"]
+    searching[0].cancel()  # and whoever goes away makes room
+    await asyncio.wait(searching[:1])
+    searching.append(asyncio.create_task(enquiries.programme(9, q="g")))
+    gate.set()
+    for page in await asyncio.gather(*searching[1:]):
+        assert [event.title for event in page.events] == ["gig"]
 
 
 @pytest.mark.parametrize("trouble", ["broken", "slow"])

@@ -250,21 +250,19 @@ def test_a_copy_never_takes_the_place_of_a_link_that_leads_nowhere(database: Pat
 
 @pytest.mark.parametrize("links", [True, False])
 def test_a_copy_never_takes_the_place_of_a_file_that_appears_meanwhile(
-    database: Path, destination: Path, links: bool
+    database: Path, destination: Path, monkeypatch: pytest.MonkeyPatch, links: bool
 ) -> None:
-    code = f"""
-def meddle(event, arguments):
-    if event == "os.link":
+    link = os.link
+
+    def just_too_late(copy: Path, name: Path) -> None:
         destination.write_text("precious")
-        if not {links}:
+        if not links:
             raise PermissionError(1, "Operation not permitted")
-sys.addaudithook(meddle)
-try:
-    copy_database(source, destination)
-except BackupFailed as failure:
-    print(failure)
-"""
-    assert "exists" in run(code, database, destination).stdout
+        link(copy, name)
+
+    monkeypatch.setattr(os, "link", just_too_late)
+    with pytest.raises(BackupFailed, match="exists"):
+        copy_database(database, destination)
     assert destination.read_text() == "precious"
     assert names(destination.parent) == {"copy.db"}
 
@@ -497,6 +495,28 @@ def test_a_restore_never_takes_the_place_of_an_earlier_database_set_aside(
         restore_database(backup, database)
     assert notes(earlier) == ["first"]
     assert names(database.parent) == {"fairlist.db", earlier.name}
+
+
+def test_a_restore_that_fails_at_its_last_step_leaves_everything_where_it_was(
+    database: Path, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_changes_beside(database, "survivor")
+    with database.open("r+b") as file:
+        file.write(b"\xff" * 100)  # so that the -wal file cannot be folded in, and is set aside
+    before = durable(database.parent)
+
+    def refuse(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(BackupFailed, match="Input/output error"):
+        restore_database(backup, database)
+    assert durable(database.parent) == before
+
+
+def durable(folder: Path) -> dict[str, bytes]:
+    """Every file and what it holds, except what SQLite makes anew from the others."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.endswith("-shm")}
 
 
 @pytest.mark.parametrize("end", ["killed", "failing"])

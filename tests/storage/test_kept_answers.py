@@ -8,7 +8,7 @@ import pytest
 
 from tests.storage.unwritten import AT, Unwritten
 from webapp.storage.sqlite import SqliteStore
-from webapp.storage.store import ANSWERS_KEPT_US, Addition, Kept, Rejected
+from webapp.storage.store import ANSWERS_KEPT_US, Addition, Kept, Rejected, StoreUnreadable
 
 REQUEST = b"what he said".ljust(32)
 
@@ -42,6 +42,13 @@ async def test_answers_are_found_under_their_keys(store: SqliteStore, gig: Unwri
     assert await found(store, "two") == {"two": given["two"]}
     assert await found(store, "three") == {}
     assert await found(store) == {}
+
+
+async def test_answers_that_cannot_be_read_are_not_taken_for_none(store: SqliteStore, database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("ALTER TABLE kept_answers RENAME TO lost")
+    with pytest.raises(StoreUnreadable, match="no such table: kept_answers"):
+        await found(store, "one")
 
 
 async def test_answers_are_found_only_since_a_time(store: SqliteStore, gig: Unwritten) -> None:

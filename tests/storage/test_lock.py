@@ -97,6 +97,15 @@ def test_a_lock_is_free_after_its_block_even_after_an_error(database: Path) -> N
     assert is_free(database)
 
 
+def test_a_lock_that_was_given_back_cannot_be_given_back_once_more(database: Path) -> None:
+    lock, next_one = DatabaseLock(database), DatabaseLock(database)
+    lock.acquire()
+    lock.release()
+    with next_one:  # whose file may well have the number of the first one's
+        lock.release()
+        assert not is_free(database)
+
+
 def test_another_name_of_the_database_has_the_same_lock(database: Path) -> None:
     alias = database.with_name("alias.db")
     alias.symlink_to(database)

@@ -133,6 +133,14 @@ def test_turning_the_write_ahead_log_on_waits_for_another_process(
     assert query(database, "PRAGMA journal_mode") == [("wal",)]
 
 
+def test_another_process_is_not_waited_for_for_ever(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrator, "BUSY_TIMEOUT_S", -1.0)
+    with closing(sqlite3.connect(database)) as starter, closing(sqlite3.connect(database)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            migrator._log_ahead(starter)
+
+
 def test_each_script_leaves_a_row_with_its_hash_and_time(folder: Path, database: Path) -> None:
     before = datetime.now(UTC)
     (migration,) = scripts(folder, FIRST)

@@ -284,6 +284,14 @@ async def test_of_any_other_failed_commit_the_outcome_is_unknown(
         await rigged_store.append([gig.addition()])
 
 
+async def test_of_a_sync_that_failed_before_the_commit_the_outcome_is_unknown(
+    rigged_store: SqliteStore, rig: Rig, gig: Unwritten
+) -> None:
+    rig.failing = {"BEGIN IMMEDIATE": error_with(sqlite3.SQLITE_IOERR_FSYNC)}
+    with pytest.raises(OutcomeUnknown):
+        await rigged_store.append([gig.addition()])
+
+
 async def test_of_a_commit_that_failed_without_a_code_the_outcome_is_unknown(
     rigged_store: SqliteStore, rig: Rig, gig: Unwritten
 ) -> None:

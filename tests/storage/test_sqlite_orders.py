@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.storage.unwritten import AT, Unwritten, read
+from webapp.booking import decisions
 from webapp.booking.details import Details
 from webapp.booking.ledger import Contact, Entry, pseudonym
 from webapp.booking.state import Arrival
@@ -56,6 +57,18 @@ async def test_of_a_new_order_everything_is_known_that_its_guest_has_told(store:
 async def test_an_order_that_was_never_placed_is_nothing(store: SqliteStore, gig: Unwritten) -> None:
     await store.append([gig.addition()])
     assert await store.order("gig-3") is None
+
+
+async def test_orders_are_found_by_what_their_ids_begin_with(store: SqliteStore) -> None:
+    ids = ("0a1", "0a1f", "0af", "0b", "f")
+    event = Unwritten("gig", tickets=9)
+    for order_id in ids:
+        fact = decisions.book(event.state, event.now, f"guest of {order_id}", order_id, bytes(16)).facts[0]
+        event.new.append(event.state.record(fact, event.now, "guest"))
+    await store.append([event.addition()])
+    for prefix in ("", "0", "0a", "0a1", "0a1f", "0af", "0b", "f", "1", "0a10"):
+        found = [order.id for order in await store.orders_beginning(prefix)]
+        assert found == [order_id for order_id in ids if order_id.startswith(prefix)]
 
 
 async def test_a_cancellation_keeps_its_reason(store: SqliteStore, gig: Unwritten) -> None:

@@ -91,6 +91,5 @@ class WaitingList:
                 slot, position = below, position - self._tree[below]
             step >>= 1
         guest = self._arrivals[slot + 1]
-        if guest is None:
-            raise AssertionError("the waiting list counts a guest who has left")
+        assert guest is not None, "the waiting list counts a guest who has left"
         return guest

@@ -298,9 +298,8 @@ def _turned(entry: Entry) -> Turned:
             return Turned("cancelled", entry.aside if isinstance(entry.aside, str) else None)
         case "checked_in":
             return Turned(None, None, entry.at, entry.detail)
-        case "check_in_undone":
-            return Turned()
-    raise AssertionError(f"an entry of the kind {entry.kind} turns no order")
+    assert entry.kind == "check_in_undone", f"an entry of the kind {entry.kind} turns no order"
+    return Turned()
 
 
 def _keep_answers(connection: sqlite3.Connection, kept: Sequence[Kept]) -> None:
