@@ -172,6 +172,13 @@ def what_is_public_is_described(_: str, source: str) -> Iterator[str]:
             yield f"{node.name} has no docstring"
 
 
+def what_no_test_reaches_says_why(_: str, source: str) -> Iterator[str]:
+    """Where coverage is not asked for, the line says why: `# pragma: no cover -- only a broken disk gets here`."""
+    for number, line in enumerate(source.splitlines(), 1):
+        if re.search(r"#\s*pragma", line, re.IGNORECASE) and not re.search(r"# pragma: no (cover|branch) -- \S+", line):
+            yield f"line {number} does not say why no test reaches it"
+
+
 def no_test_hides_another(_: str, source: str) -> Iterator[str]:
     """No test hides another of the same name."""
     for scope in ast.walk(ast.parse(source)):
@@ -197,6 +204,7 @@ CODE_RULES: list[Rule] = [
     quart_stays_in_the_fronts,
     no_file_is_long,
     what_is_public_is_described,
+    what_no_test_reaches_says_why,
 ]
 
 
@@ -257,6 +265,10 @@ DESCRIBED = '"""A module."""\n'
         (what_is_public_is_described, "webapp/cli.py", f"{DESCRIBED}async def main(): ..."),
         (what_is_public_is_described, "webapp/cli.py", f"{DESCRIBED}class Main: ..."),
         (what_is_public_is_described, "webapp/cli.py", f"{DESCRIBED}class Main:\n 'It.'\n def run(self): ..."),
+        (what_no_test_reaches_says_why, "webapp/cli.py", "raise  # pragma: no cover"),
+        (what_no_test_reaches_says_why, "webapp/cli.py", "raise  # pragma: no cover --"),
+        (what_no_test_reaches_says_why, "webapp/cli.py", "raise  #PRAGMA:NO COVER -- really"),
+        (what_no_test_reaches_says_why, "webapp/cli.py", "if odd:  # pragma: no branch"),
         (no_test_hides_another, "tests/test_x.py", "def test_a(): ...\nasync def test_a(): ..."),
         (no_test_hides_another, "tests/test_x.py", "class TestX:\n def test_a(self): ...\n def test_a(self): ..."),
     ],
@@ -280,6 +292,7 @@ def test_a_violation_is_caught(rule: Rule, path: str, text: str) -> None:
         (sql_stays_in_storage, "webapp/web/api.py", "'''DELETE FROM is not said here.'''\nMETHOD = 'DELETE'"),
         (quart_stays_in_the_fronts, "webapp/web/api.py", "import quart"),
         (what_is_public_is_described, "webapp/cli.py", f"{DESCRIBED}def _port(): ..."),
+        (what_no_test_reaches_says_why, "webapp/cli.py", "raise  # pragma: no cover -- only a broken disk gets here"),
         (what_is_public_is_described, "webapp/cli.py", f"{DESCRIBED}@overload\ndef port(): ..."),
     ],
 )
