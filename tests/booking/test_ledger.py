@@ -170,6 +170,15 @@ def test_what_was_inserted_with_a_good_hash_shows_at_the_entry_behind_it(index: 
     assert first_bad_entry(entries) == entries[index + 1].seq
 
 
+@pytest.mark.parametrize("index", range(LENGTH - 1))
+def test_what_was_rewritten_and_sealed_anew_shows_at_the_entry_behind_it(index: int) -> None:
+    entries = ledger_of("gig")
+    before = entries[index - 1].hash if index else GENESIS
+    rewritten = entries[index]._replace(at=entries[index].at - 1)
+    entries[index] = rewritten._replace(hash=seal(before, "gig", rewritten))
+    assert first_bad_entry(entries) == entries[index + 1].seq
+
+
 def test_a_promotion_left_out_at_the_end_shows() -> None:
     entries = ledger_of("gig")
     while entries[-1].kind != "promoted":

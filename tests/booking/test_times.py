@@ -139,6 +139,13 @@ def test_promotions_stay_over_even_when_the_clock_is_put_back() -> None:
     assert event.place("Cleo").position == 1
 
 
+def test_who_books_when_the_clock_is_put_back_does_not_overtake_who_waits_beside_an_idle_ticket() -> None:
+    event = lapsed()
+    assert event.state.free == 1
+    assert kinds(decisions.book(event.state, START - 1, "Eve", "order-eve", bytes(16))) == [("joined", "Eve")]
+    assert event.place("Cleo").position == 1
+
+
 def test_an_event_that_is_put_off_gives_its_idle_tickets_to_who_has_waited_longest() -> None:
     event = lapsed()
     revised = event.revise(details=Details(starts_at=200))

@@ -1,6 +1,7 @@
 """The box office on a real database, sentence by sentence."""
 
 import asyncio
+import itertools
 import sqlite3
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.service.gated_store import GatedStore
+from tests.service.gated_store import GatedStore, settled
 from tests.service.simulated_store import SimulatedStore
 from webapp.announcements import Announcements
 from webapp.booking import decisions
@@ -196,6 +197,37 @@ async def test_nothing_is_shown_or_answered_before_it_is_committed(store: Sqlite
     assert await statuses(box_office, "gig") == (1, 1)
 
 
+async def test_counts_that_are_read_never_run_ahead_of_what_is_published(
+    store: SqliteStore, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box_office = await start(BoxOffice(store, desk_idle_s=0.0))
+    await box_office.open_event("gig", tickets=3)
+    await until_dropped(box_office, "gig")
+    append, read = store.append, store.event
+    asked, is_stored, may_be_told = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def append_and_wait(batch: Sequence[Addition]) -> None:
+        await append(batch)
+        is_stored.set()
+        await may_be_told.wait()
+
+    async def first_reader_is_slow(event_id: str) -> Any:
+        if not asked.is_set():
+            asked.set()
+            await is_stored.wait()
+        return await read(event_id)
+
+    monkeypatch.setattr(store, "append", append_and_wait)
+    monkeypatch.setattr(store, "event", first_reader_is_slow)
+    reading = asyncio.create_task(box_office.counts("gig"))
+    await asked.wait()
+    booking = asyncio.create_task(box_office.book("gig", "Bob"))  # which folds the event, for it is not in memory
+    found = [(await reading).booked, (await box_office.counts("gig")).booked]
+    may_be_told.set()
+    await booking
+    assert [*found, (await box_office.counts("gig")).booked] == [0, 0, 1]
+
+
 async def test_who_goes_away_keeps_his_order(store: SqliteStore, start: Start) -> None:
     gated = GatedStore(store)
     box_office = await start(BoxOffice(gated))
@@ -275,7 +307,10 @@ async def test_a_dead_committer_ends_the_server(
     await box_office.open_event("gig", tickets=1)
     monkeypatch.setattr(box_office._committer, "_decide", lambda *_: 1 / 0)
     lost = asyncio.create_task(box_office.book("gig", "Bob"))
-    await ended.wait()
+    assert box_office._committing
+    await asyncio.wait([box_office._committing])
+    await settled()
+    assert ended.is_set()
     assert not box_office.is_open
     with pytest.raises(Unavailable, match="restart"):
         await lost
@@ -317,6 +352,17 @@ async def test_a_rule_that_fails_hurts_only_its_event(box_office: BoxOffice, mon
     assert (await box_office.book("gig", "Dan")).position == 2
 
 
+async def test_an_answer_tells_the_time_that_is_recorded(store: SqliteStore, start: Start) -> None:
+    ticking = itertools.count(10**15)
+    box_office = await start(BoxOffice(store, clock=lambda: next(ticking)))
+    await box_office.open_event("gig", tickets=1)
+    bob = await box_office.book("gig", "Bob")
+    arrival = await box_office.check_in("gig", "Bob", bob.order_id, "east")
+    assert arrival.receipt
+    assert arrival.at == arrival.receipt.at
+    assert (await box_office.places("gig", ["Bob"])).arrivals["Bob"] == (arrival.at, "east")
+
+
 # Bounds
 
 
@@ -327,13 +373,13 @@ async def test_too_many_pending_commands_are_refused_at_once(store: SqliteStore,
     first = await gated.hold(lambda: box_office.book("gig", "first"))
     rush = [asyncio.create_task(box_office.book("gig", f"guest-{number}")) for number in range(100)]
     refused, _ = await asyncio.wait(rush, return_when=asyncio.FIRST_COMPLETED)
+    at_another = asyncio.create_task(box_office.book("talk", "Bob"))  # a crowd at one event leaves room for another
+    await asyncio.sleep(0)
+    gated.gate.set()
     assert len(refused) == 90
     problems = [task.exception() for task in refused]
     assert {getattr(problem, "code", "") for problem in problems} == {"overloaded"}
     assert min(getattr(problem, "retry_after_s", 0) for problem in problems) > 0
-    at_another = asyncio.create_task(box_office.book("talk", "Bob"))  # a crowd at one event leaves room for another
-    await asyncio.sleep(0)
-    gated.gate.set()
     assert (await at_another).status == "booked"
     await asyncio.wait([first, *rush])
     assert await statuses(box_office, "gig") == (5, 6)

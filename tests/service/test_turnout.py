@@ -1,5 +1,6 @@
 """How an event has filled over time, from the ledger of a real database."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from random import Random
 
@@ -116,6 +117,36 @@ async def test_only_what_is_new_is_read(store: SqliteStore, start: Start, monkey
     await enquiries.turnout("gig")
     await enquiries.turnout("gig")
     assert asked == [(0, 1), (1, 2), (2, 3)]
+
+
+async def test_who_look_at_the_same_time_see_the_same(store: SqliteStore) -> None:
+    life = random_life(Random(7), steps=200)
+    await store.append([life.addition])
+    alone = await Turnouts(store).up_to(life.event, len(life.entries))
+    together = Turnouts(store)
+    found = await asyncio.gather(*(together.up_to(life.event, len(life.entries)) for _ in range(5)))
+    assert found == [alone] * 5
+    assert alone.placed == life.state.orders
+
+
+async def test_a_long_ledger_is_added_up_in_hops_between_which_others_read(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = random_life(Random(7), steps=400)
+    await store.append([life.addition])
+    entries, hop = len(life.entries), 50
+    monkeypatch.setattr(module, "ENTRIES_PER_HOP", hop)
+    asked: list[tuple[int, int]] = []
+    stretches = store.stretches
+
+    async def counted(event_id: str, after: int, until: int, *others: int) -> object:
+        asked.append((after, until))
+        return await stretches(event_id, after, until, *others)
+
+    monkeypatch.setattr(store, "stretches", counted)
+    await Turnouts(store).up_to(life.event, entries)
+    assert asked == [(after, min(after + hop, entries)) for after in range(0, entries, hop)]
+    assert len(asked) > 3
 
 
 async def test_no_more_events_are_remembered_than_agreed(

@@ -709,6 +709,10 @@ CHANGES: dict[str, Body] = {
     "POST /auth/token": None,
     "POST /ui/sign-in": b"user=ada&password=guess",
     "POST /ui/events/cross/orders": b"userId=bob",
+    "POST /api/v1/events": {"id": "cross", "capacity": 1},
+    "POST /api/v1/events/cross/orders": {"userId": "bob"},
+    "PATCH /api/v1/events/cross": {"capacity": 2},
+    "DELETE /api/v1/events/cross": None,
 }
 
 

@@ -4,7 +4,7 @@ import html
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from quart import Response
@@ -404,6 +404,24 @@ async def test_the_link_of_a_cancelled_order_does_not_cancel_the_next_one(browse
     (second,) = await booked(office, "Bob")
     await browser.post(f"{path(first)}/cancellation")
     assert (await office.place("gig", "Bob")).order_id == second
+
+
+async def test_who_cancels_and_books_again_meanwhile_keeps_his_new_order(
+    browser: Browser, office: BoxOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first,) = await booked(office, "Bob")
+    cancel = office.cancel
+
+    async def overtaken(*wish: Any, **options: Any) -> Any:
+        await cancel("gig", "Bob", "guest")
+        await booked(office, "Bob")
+        return await cancel(*wish, **options)
+
+    monkeypatch.setattr(office, "cancel", overtaken)
+    answer = await browser.post(f"{path(first)}/cancellation")
+    assert (answer.status_code, answer.headers["Location"]) == (303, path(first))
+    assert (await office.place("gig", "Bob")).order_id != first
+    assert "Your order is cancelled" in await words(await browser.get(path(first)))
 
 
 async def test_who_is_inside_cannot_cancel(browser: Browser, office: BoxOffice) -> None:
