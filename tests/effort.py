@@ -41,6 +41,8 @@ DAMAGES: Final = _number("DAMAGES", 100)
 """Databases of which some bytes are not what was written."""
 SOAK_S: Final = _number("SOAK_S", 15)
 """Seconds of load under which the memory has to stay flat."""
+MUTANTS: Final = _number("MUTANTS", 2)
+"""Broken copies of the server that a test must find out, at most; there are some eighty."""
 FUZZ_EXAMPLES: Final = _number("FUZZ_EXAMPLES", 60)
 """Requests that are made up for each route and each phase of testing what the description says, at most."""
 
