@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.service.gated_store import GatedStore, settled
-from tests.service.simulated_store import SimulatedStore
+from tests.service.simulated_store import Fate, SimulatedStore
 from webapp.announcements import Announcements
 from webapp.booking import decisions
 from webapp.booking.answers import Cancellation, Placement, Promotion, Refusal
@@ -24,7 +24,7 @@ from webapp.box_office import BoxOffice
 from webapp.committer import ENTRIES_PER_STRIDE
 from webapp.desk import Settlement, Unavailable
 from webapp.storage.sqlite import SqliteStore
-from webapp.storage.store import Addition, StoreUnreadable
+from webapp.storage.store import Addition, OutcomeUnknown, Rejected, StoreUnreadable
 
 Start = Callable[[BoxOffice], Awaitable[BoxOffice]]
 OpenStore = Callable[[Path], Awaitable[SqliteStore]]
@@ -297,6 +297,18 @@ async def test_a_file_replaced_under_the_server_ends_it(store: SqliteStore, data
     assert (ends, box_office.is_open) == (["the end"], False)
     await box_office.stop()
     assert ends == ["the end"]
+
+
+async def test_of_a_batch_that_is_tried_event_by_event_nothing_follows_an_unknown_outcome(start: Start) -> None:
+    store = SimulatedStore(Random(1))
+    box_office = await start(BoxOffice(store))
+    for event in ("gig", "talk"):
+        await box_office.open_event(event, tickets=1)
+    store.fates = {3: Fate(Rejected("one of them is wrong"), is_stored=False), 4: Fate(OutcomeUnknown("no answer"))}
+    found = await outcomes([box_office.book(event, "Bob") for event in ("gig", "talk")])
+    assert [getattr(outcome, "code", "") for outcome in found] == ["outcome_unknown", "storage_unavailable"]
+    assert store.appends == 4
+    assert [len(ledger) for ledger in store.ledgers.values()] == [2, 1]
 
 
 async def test_a_dead_committer_ends_the_server(

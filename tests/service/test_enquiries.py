@@ -313,6 +313,18 @@ async def test_a_history_looks_back_on_so_many_entries_and_says_if_there_were_mo
     assert told.steps[0].kind == "joined"
 
 
+async def test_who_has_got_his_ticket_since_he_looked_is_told_how(ask: Ask, waiting: Waiting) -> None:
+    life, orders = waiting
+    enquiries = await ask(life)
+    cleo = await enquiries.order(orders["Cleo"])
+    before = await enquiries.explained(cleo)
+    assert (before.standing.order.status, before.standing.position) == ("waiting", 1)
+    await enquiries._box_office.cancel("gig", "Bob", "guest")
+    later = await enquiries.explained(cleo, before)
+    assert (later.standing.order.status, later.standing.position) == ("booked", None)
+    assert [step.kind for step in later.why.steps] == ["joined", "cancelled", "promoted"]
+
+
 async def test_who_has_missed_more_than_a_history_holds_is_told_so(
     ask: Ask, waiting: Waiting, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -151,21 +151,27 @@ async def test_events_on_every_page_of_the_list_are_looked_at(
     assert await keeper.look() == 5
 
 
+@pytest.mark.parametrize("read", ["events", "orders"])
 async def test_what_fails_is_tried_again(
-    box_office: BoxOffice, store: SqliteStore, keeper: Retention, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    box_office: BoxOffice,
+    store: SqliteStore,
+    keeper: Retention,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    read: str,
 ) -> None:
     monkeypatch.setattr(retention, "LOOK_EVERY_S", 0.01)
     await a_gig(box_office)
     clock.now = END + 30 * DAY_US
-    orders, has_failed = store.orders, asyncio.Event()
+    honest, has_failed = getattr(store, read), asyncio.Event()
 
-    async def fail_once(event_id: str, after: int) -> object:
+    async def fail_once(*asked: object) -> object:
         if has_failed.is_set():
-            return await orders(event_id, after)
+            return await honest(*asked)
         has_failed.set()
         raise StoreUnreadable("not now")
 
-    monkeypatch.setattr(store, "orders", fail_once)
+    monkeypatch.setattr(store, read, fail_once)
     keeping = asyncio.create_task(keeper.keep())
     await has_failed.wait()
     async with asyncio.timeout(30):
