@@ -18,6 +18,9 @@ WORDS_MAX: Final = 10_000
 """So many for each port, the first ones."""
 
 PERSONAL: Final = frozenset({"userId", "name", "email", "reason", "password", "key", "token", "manage_link", "code"})
+PUBLIC: Final = frozenset({"password"})
+"""The demo's, which it prints."""
+
 HEADERS: Final = ("Authorization", "Cookie", "Idempotency-Key", "Order-Key")
 
 REQUEST: Final = re.compile(r'"request_id": "[0-9a-f]+", ("method": ".*", "route": .*, "status": \d+), "ms": [0-9.]+\}')
@@ -47,7 +50,7 @@ def leaked(ports: Iterable[int], others: Iterable[str], printed: str) -> set[str
     ports, text = list(ports), "\n".join(_without_repetitions(printed))
     events = {event for port in ports for event in _events[port]}
     words = {word for port in ports for word in _words[port]} | set(others)
-    return {word for word in words - events if len(word) >= LENGTH_MIN and _is_in(word, text)}
+    return {word for word in words - events - PUBLIC if len(word) >= LENGTH_MIN and _is_in(word, text)}
 
 
 def _is_in(word: str, text: str) -> bool:
