@@ -96,6 +96,7 @@ class SqliteStore(SqliteReader):
 
         It is written anew, as a whole, and nothing else can be written meanwhile. Raises StoreUnreadable.
         """
+        self._is_clean = False  # as long as the new pages are in the -wal file, the old ones are in the database
         try:
             return await self._writer.sweep(self._files)
         except sqlite3.Error as error:
