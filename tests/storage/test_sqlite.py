@@ -319,6 +319,18 @@ async def test_a_transaction_that_cannot_begin_changes_nothing(
     await rigged_store.append(batch)
 
 
+@pytest.mark.parametrize("value", [object(), 2**63, "\ud800"])
+async def test_a_batch_with_a_value_that_cannot_be_stored_is_refused_and_changes_nothing(
+    store: SqliteStore, gig: Unwritten, talk: Unwritten, value: Any
+) -> None:
+    counts, entries, kept = gig.addition()
+    with pytest.raises(Rejected):
+        await store.append([talk.addition(), Addition(counts, [entries[0]._replace(detail=value), *entries[1:]], kept)])
+    assert await everything(store) == []
+    await store.append([Addition(counts, entries, kept)])
+    assert await store.event("gig") == (gig.state.counts, UNTOLD)
+
+
 async def test_while_somebody_else_writes_nothing_is_changed(
     rigged_store: SqliteStore, database: Path, gig: Unwritten
 ) -> None:

@@ -104,11 +104,15 @@ def _write(connection: sqlite3.Connection, files: DatabaseFiles, batch: Sequence
         connection.execute("BEGIN IMMEDIATE")
         _write_rows(connection, batch)
     except sqlite3.Error as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_IOERR_FSYNC:  # what the disk has kept is anybody's guess
+        code = getattr(error, "sqlite_errorcode", None)  # none where SQLite could not even be told a value
+        if code == sqlite3.SQLITE_IOERR_FSYNC:  # what the disk has kept is anybody's guess
             raise OutcomeUnknown(told(error)) from error
         _roll_back(connection)
-        kind = Rejected if isinstance(error, sqlite3.IntegrityError) else NotCommitted
+        kind = Rejected if code is None or isinstance(error, sqlite3.IntegrityError) else NotCommitted
         raise kind(told(error)) from error
+    except (OverflowError, UnicodeError) as error:  # of the same kind: a number, or a text, that SQLite cannot hold
+        _roll_back(connection)
+        raise Rejected(str(error)) from error
     except NotCommitted:
         _roll_back(connection)
         raise
