@@ -43,6 +43,9 @@ UNREAD_S: Final = 30
 
 BACKLOG: Final = 2_048
 
+FILES_LOOK_TICKS: Final = 100
+"""So often does the server see whether it may open files: every 10 s, in uvicorn's tenths of a second."""
+
 
 def serve(settings: Settings) -> int:
     """Serve until a signal comes; returns the exit status.
@@ -118,6 +121,12 @@ class Server(uvicorn.Server):
             for number in signals:
                 loop.remove_signal_handler(number)
 
+    async def on_tick(self, counter: int) -> bool:
+        """Say now and then that connections are turned away, which happens without a word where files are short."""
+        if counter % FILES_LOOK_TICKS == 0:
+            _see_whether_files_can_be_opened()
+        return await super().on_tick(counter)
+
     def _asked_to_stop(self, number: int) -> None:
         self.force_exit = self.should_exit and number == signal.SIGINT
         self._end()
@@ -137,6 +146,13 @@ class Server(uvicorn.Server):
         forced = threading.Timer(DRAIN_S + 1, os._exit, (EXIT_OUTCOME_UNKNOWN,))
         forced.daemon = True
         forced.start()
+
+
+def _see_whether_files_can_be_opened() -> None:
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        log.warning("connections are turned away: %s. Let the server open more with `ulimit -n`", error.strerror)
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
