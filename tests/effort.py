@@ -39,6 +39,8 @@ DEPARTURES: Final = _number("DEPARTURES", 200)
 """Clients who are gone after some byte of what they meant to say, or to hear."""
 DAMAGES: Final = _number("DAMAGES", 100)
 """Databases of which some bytes are not what was written."""
+STREAMS: Final = _number("STREAMS", 500)
+"""Live streams that are open at once."""
 SOAK_S: Final = _number("SOAK_S", 15)
 """Seconds of load under which the memory has to stay flat."""
 MUTANTS: Final = _number("MUTANTS", 2)
