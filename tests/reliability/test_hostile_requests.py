@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests import effort
-from tests.client import Connection, Reply, raw
+from tests.client import Connection, Reply, ask, raw
 from tests.reliability.hostile_requests import EVENT, SHAPES, Shape, answers
 from tests.reliability.nginx import Nginx
 from tests.server import SERVE, Server, free_port
 from tests.web.api import ADA, Api
+from tests.web.test_hostile_input import HOSTILE_BODIES
 
 BEHIND = "behind"
 MARKS = 8
@@ -106,6 +107,18 @@ def test_nothing_reaches_the_server_that_the_proxy_did_not_pass(behind_nginx: tu
     server, nginx = behind_nginx
     assert_one_for_one(server, nginx, getattr(nginx, way), SHAPES)
     server.verify()
+
+
+@pytest.mark.parametrize("way", ["waiting", "passing"])
+@pytest.mark.parametrize(("body", "code"), HOSTILE_BODIES)
+def test_hostile_bodies_are_refused_by_the_right_name_behind_a_proxy(
+    behind_nginx: tuple[Server, Nginx], way: str, body: bytes, code: str | None
+) -> None:
+    server, nginx = behind_nginx
+    before = entries(server)
+    reply = ask(getattr(nginx, way), "POST /book", body, {"Content-Type": "application/json"})
+    assert reply.code == code
+    assert reply.status < 400 or entries(server) == before
 
 
 def test_a_server_that_takes_a_body_for_a_request_is_found_out(tmp_path: Path) -> None:
