@@ -51,7 +51,8 @@ class BoundedProtocol(HttpToolsProtocol):
                 return
             self._unfinished_bytes += len(data)
         super().data_received(data)
-        if self._in_request or self.cycle.response_complete:  # empty lines begin no request, but stop uvicorn's timer
+        # Empty lines between two requests begin none, and yet stop uvicorn's timer.
+        if self._in_request or getattr(self.cycle, "response_complete", False):
             self._await_request()
 
     def on_message_begin(self) -> None:
