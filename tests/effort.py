@@ -15,13 +15,17 @@ def _number(name: str, otherwise: int) -> int:
 
 
 FIRST_SEED: Final = _number("FIRST_SEED", 1)
-INTERLEAVINGS: Final = _number("INTERLEAVINGS", 40)
-"""Seeds per scenario."""
-MODEL_RUNS: Final = _number("MODEL_RUNS", 100)
-"""Runs of each state machine over the rules alone, and over whatever is broken on purpose."""
-SERVICE_RUNS: Final = _number("SERVICE_RUNS", 20)
+INTERLEAVINGS: Final = _number("INTERLEAVINGS", 300)
+"""Seeds of each scenario that the proof names."""
+OTHER_INTERLEAVINGS: Final = _number("OTHER_INTERLEAVINGS", 40)
+"""Seeds of each other scenario, and at most so many until one finds what is broken on purpose."""
+ATTEMPTS: Final = _number("ATTEMPTS", 100)
+"""Runs until a state machine finds what is broken on purpose, at most; and examples of a thing or two besides."""
+MODEL_RUNS: Final = _number("MODEL_RUNS", 2_000)
+"""Runs of the state machine over the rules alone."""
+SERVICE_RUNS: Final = _number("SERVICE_RUNS", 200)
 """Runs of the state machine over the box office on a real database."""
-HTTP_RUNS: Final = _number("HTTP_RUNS", 10)
+HTTP_RUNS: Final = _number("HTTP_RUNS", 50)
 """Runs of each state machine over HTTP."""
 MODEL_STEPS: Final = _number("MODEL_STEPS", 40)
 """Steps of each run, at most."""
@@ -29,8 +33,14 @@ WAITING_MANY: Final = _number("WAITING_MANY", 2**20)
 """How long the long waiting list is: a power of two, where its tree is at its costliest."""
 HISTORIES: Final = _number("HISTORIES", 20)
 """Histories of concurrent clients over HTTP."""
-KILLS: Final = _number("KILLS", 10)
+OPERATIONS: Final = _number("OPERATIONS", 2_000)
+"""Operations of the one long history, in which the disk is bad and the server is killed."""
+KILLS: Final = _number("KILLS", 20)
 """How often the server is killed under load, on one database."""
+START_KILLS: Final = _number("START_KILLS", 6)
+"""Moments of a start, and of a stop, at which the server is killed."""
+UPGRADE_KILLS: Final = _number("UPGRADE_KILLS", 20)
+"""Moments of an upgrade at which it is killed, besides those around its end."""
 POWER_CUTS: Final = _number("POWER_CUTS", 500)
 """Images of what a disk may hold after a power cut."""
 FAULTS: Final = _number("FAULTS", 60)

@@ -77,7 +77,9 @@ class Model:
         """The guests who got a ticket through it."""
         if self.capacity is None:
             return "event_not_found"
-        order = next((order for order in self.orders if order.guest == guest and not order.is_cancelled), None)
+        order = next(
+            (order for order in reversed(self.orders) if order.guest == guest and not order.is_cancelled), None
+        )
         return "order_not_found" if order is None else self._cancel(order)
 
     def cancel_order(self, number: int) -> Answer:

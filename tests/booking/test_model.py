@@ -316,7 +316,7 @@ def test_broken_rules_do_not_agree_with_the_model(
 ) -> None:
     (monkeypatch.setitem if isinstance(owner, dict) else monkeypatch.setattr)(owner, name, broken)
     with pytest.raises(AssertionError) as caught:
-        explore(lambda: FullMachine(RulesDriver), effort.MODEL_RUNS, shrink=False)
+        explore(lambda: FullMachine(RulesDriver), effort.ATTEMPTS, shrink=False)
     assert caught.type is AssertionError  # from the model or the audit, not from an invariant of the rules
 
 

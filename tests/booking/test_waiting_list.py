@@ -90,7 +90,7 @@ def test_when_the_last_has_left_it_is_as_new() -> None:
 
 
 @seed(effort.FIRST_SEED)
-@settings(max_examples=effort.MODEL_RUNS, deadline=None, database=None)
+@settings(max_examples=effort.ATTEMPTS, deadline=None, database=None)
 @given(some.lists(some.tuples(some.sampled_from(STEPS), some.integers(0, 60)), max_size=200), some.integers(0, 70))
 def test_it_is_a_list_in_all_but_speed(steps: list[tuple[str, int]], number: int) -> None:
     line, model = WaitingList(), list[str]()

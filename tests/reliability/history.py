@@ -142,7 +142,8 @@ class _Walk:
     def __init__(self, calls: Iterable[Call]) -> None:
         calls = [call for call in calls if call.answer != NOTHING]
         self._model = Model()
-        self._orders: list[str] = []  # as the model counts them
+        self._orders: dict[str, int] = {}  # to their numbers, as the model counts them
+        self._latest: dict[str, str] = {}  # of each guest
         self._head = ""
         self._to_be_asked = sorted(calls, key=lambda call: call.asked, reverse=True)
         self._to_be_answered = sorted(calls, key=lambda call: call.answered, reverse=True)
@@ -229,7 +230,7 @@ class _Walk:
         order_id = self._live(call) if call.verb == "cancel" else str(call.subject)
         if order_id not in self._orders:
             return "order_not_found"
-        order = self._model.orders[self._orders.index(order_id)]
+        order = self._model.orders[self._orders[order_id]]
         if order.is_cancelled:
             return "order_cancelled"
         if call.verb == "undo_check_in":
@@ -240,8 +241,8 @@ class _Walk:
 
     def _live(self, call: Call) -> str:
         """The live order of the guest whom a call is about; empty where he has none."""
-        orders = zip(self._orders, self._model.orders, strict=True)
-        return next((name for name, order in orders if order.guest == call.subject and not order.is_cancelled), "")
+        name = self._latest.get(str(call.subject), "")
+        return "" if not name or self._model.orders[self._orders[name]].is_cancelled else name
 
     def _does(self, deed: Deed) -> Answer:
         """Have the model do it; returns what it answers."""
@@ -250,14 +251,16 @@ class _Walk:
             case "check_in" | "undo_check_in" if deed.subject not in self._orders:
                 return "order_not_found"
             case "check_in":
-                answer = self._model.check_in(self._orders.index(str(deed.subject)), deed.entry.detail)
+                answer = self._model.check_in(self._orders[str(deed.subject)], deed.entry.detail)
             case "undo_check_in":
-                answer = self._model.undo_check_in(self._orders.index(str(deed.subject)))
+                answer = self._model.undo_check_in(self._orders[str(deed.subject)])
             case _:
                 answer = getattr(self._model, deed.verb)(deed.subject)
         if deed.verb == "book":
             name = deed.entry.order or f"that of entry {deed.entry.seq}"
-            self._orders += [name] * (len(self._model.orders) - len(self._orders))
+            if len(self._model.orders) > len(self._orders):
+                self._orders[name] = len(self._orders)
+                self._latest[str(deed.subject)] = name
             return answer
         return "open" if answer == "new" else "done" if isinstance(answer, tuple) else answer
 

@@ -9,6 +9,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests import effort
 from tests.model import Answer, Model
 from tests.reliability.crowd import Crowd, ledger, wishes
 from tests.reliability.history import NEVER, NOTHING, UNKNOWN, Call, Record, complaints
+from tests.reliability.load import Load
 from tests.server import Server
 
 CLIENTS = 16
@@ -471,3 +473,66 @@ def live(model: Model, guest: str) -> str:
 
 def head(ledger: Ledger) -> str:
     return f"{len(ledger)}-" if ledger else ""
+
+
+# On a bad disk, and killed
+
+A_LIFE = 1_500  # answers, at most
+BAD_DISK = """
+import asyncio, random
+from webapp.cli import main
+from webapp.storage.sqlite import SqliteStore
+from webapp.storage.store import NotCommitted
+
+append, chance = SqliteStore.append, random.Random(%d)
+
+async def append_now_and_then(store, batch):
+    match chance.randrange(30):
+        case 0:
+            raise NotCommitted("the disk is full")
+        case 1:
+            await asyncio.sleep(0.02)
+    await append(store, batch)
+
+SqliteStore.append = append_now_and_then
+main(["serve"])
+"""
+# What no server may do: it says that nothing was changed, when it was.
+DENIES = """
+from webapp.cli import main
+from webapp.storage.sqlite import SqliteStore
+from webapp.storage.store import NotCommitted
+
+append, batches = SqliteStore.append, []
+
+async def append_and_deny(store, batch):
+    await append(store, batch)
+    batches.append(len(batch))
+    if len(batches) % 30 == 0:
+        raise NotCommitted("the disk is full")
+
+SqliteStore.append = append_and_deny
+main(["serve"])
+"""
+
+
+def test_one_order_explains_a_long_history_with_faults(tmp_path: Path) -> None:
+    with Server(tmp_path, program=("-c", BAD_DISK % effort.FIRST_SEED), PENDING_MAX="12") as server:
+        load = Load(server, effort.FIRST_SEED)
+        while load.operations < effort.OPERATIONS:
+            before = load.operations
+            load.ask_until_killed(A_LIFE)
+            server.start()
+            load.ask_again()
+            effort.tried(load.operations - before)
+        found = load.complaints()
+        assert not found, f"{found}; something like it may come again with FIRST_SEED={effort.FIRST_SEED}"
+        assert "the disk is full" in server.stderr
+        server.verify()
+
+
+def test_a_server_that_denies_what_it_has_stored_is_found_out(tmp_path: Path) -> None:
+    with Server(tmp_path, program=("-c", DENIES)) as server:
+        load = Load(server, effort.FIRST_SEED)
+        load.ask_for(1_000)
+        assert load.complaints()

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import json
-import random
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -11,17 +10,11 @@ from pathlib import Path
 
 from tests import effort
 from tests.client import Body, Connection, Headers
-from tests.reliability.crowd import Crowd, ledger, wishes
-from tests.reliability.history import Record, complaints
+from tests.reliability.crowd import ledger
+from tests.reliability.history import Record
+from tests.reliability.load import EVENTS, GUESTS, TICKETS, Load, ledgers
 from tests.server import Server
 from tests.web.api import V1
-
-CLIENTS = 16
-EVENTS = ("gig", "talk")
-GUESTS = tuple(f"guest-{number}" for number in range(40))
-TICKETS = 12
-MOMENTS = 6
-RETRIES = 30
 
 # What no server may do: it answers as soon as the answer before is on disk.
 ONE_BATCH_BEHIND = """
@@ -60,42 +53,6 @@ SqliteStore.append = append_without_answers
 SqliteStore.kept = kept
 main(["serve"])
 """
-
-
-class Load:
-    """A crowd before a server that is killed under it, round by round, on one database."""
-
-    def __init__(self, server: Server, seed: int) -> None:
-        self._server = server
-        self._chance = random.Random(seed)
-        self._crowd = Crowd(self._chance, server.token(), heard=self._heard)
-        self._answers_left = 0
-
-    def ask_until_killed(self) -> None:
-        """Ask, and kill the server behind one of the first 400 answers, while others are under way."""
-        self._answers_left = self._chance.randint(1, 400)
-        asyncio.run(
-            self._crowd.ask(self._server, wishes(self._chance, EVENTS, GUESTS, TICKETS, self._crowd.orders), CLIENTS)
-        )
-        self._server.kill()
-
-    def ask_again(self) -> None:
-        """Ask once more for what was last asked for under a key, whether or not it was answered before the kill."""
-        asyncio.run(self._crowd.ask_again(self._server, RETRIES))
-
-    def complaints(self) -> list[str]:
-        """What is wrong with all rounds together."""
-        return complaints(self._crowd.calls, ledgers(self._server))
-
-    def _heard(self) -> None:
-        self._answers_left -= 1
-        if self._answers_left == 0:
-            self._server.process.kill()
-
-
-def ledgers(server: Server) -> dict[str, list[Record]]:
-    """The ledgers of all events that there are."""
-    return {event: ledger(server, event) for (event,) in server.query("SELECT id FROM events")}
 
 
 def shown(server: Server) -> list[tuple[object, str]]:
@@ -187,14 +144,15 @@ def test_a_kill_while_the_server_starts_or_stops_changes_nothing(tmp_path: Path)
         before = shown(server), ledgers(server)
         stopping_s = duration_s(server.stop)
         starting_s = duration_s(server.start)
-        for moment in range(1, MOMENTS + 1):
+        for moment in range(1, effort.START_KILLS + 1):
             server.process.terminate()
-            time.sleep(stopping_s * moment / MOMENTS)
+            time.sleep(stopping_s * moment / effort.START_KILLS)
             server.kill()
             server.launch()
-            time.sleep(starting_s * moment / MOMENTS)
+            time.sleep(starting_s * moment / effort.START_KILLS)
             server.kill()
             server.start()
+            effort.tried()
         assert (shown(server), ledgers(server)) == before
         server.verify()
 
@@ -203,19 +161,20 @@ def test_a_kill_while_the_very_first_start_makes_everything_does_no_harm(tmp_pat
     first = Server(tmp_path / "to-know-how-long-it-takes")
     starting_s = duration_s(first.start)
     first.kill()
-    for moment in range(1, MOMENTS + 1):
+    for moment in range(1, effort.START_KILLS + 1):
         with_data_made_halfway = Server(tmp_path / str(moment))
         with_data_made_halfway.launch()
-        time.sleep(starting_s * moment / MOMENTS)
+        time.sleep(starting_s * moment / effort.START_KILLS)
         with_data_made_halfway.kill()
         with with_data_made_halfway as server:
             assert server.as_organiser("POST /initialize", {"eventId": "gig", "tickets": TICKETS}).status == 200
+        effort.tried()
 
 
 def test_an_order_whose_answer_the_kill_swallowed_stands_once_or_not_at_all(tmp_path: Path) -> None:
     with Server(tmp_path) as server:
         book_some(server)
-        for number in range(MOMENTS):
+        for number in range(6):
             late, careful = f"late-{number}", f"careful-{number}"
             under_a_key = (f"POST {V1}/events/gig/orders", {"userId": careful}, {"Idempotency-Key": f"key-{number}"})
             asyncio.run(send_and_kill(server, ("POST /book", {"eventId": "gig", "userId": late}), under_a_key))

@@ -115,10 +115,10 @@ def test_the_whole_api_agrees_with_the_model(tmp_path: Path) -> None:
 
 def test_a_server_that_shows_old_counts_does_not_agree_with_the_model(tmp_path: Path) -> None:
     with Server(tmp_path, program=("-c", SHOWS_OLD_COUNTS)) as server, pytest.raises(AssertionError):
-        explore(original_machines(server), effort.MODEL_RUNS, shrink=False)
+        explore(original_machines(server), effort.ATTEMPTS, shrink=False)
 
 
 @pytest.mark.parametrize("changed", [MISCOUNTS, REWRITES_THE_PAST], ids=["miscounts", "rewrites the past"])
 def test_a_server_with_a_fault_does_not_agree_with_the_model(tmp_path: Path, changed: str) -> None:
     with server_by_the_clock(tmp_path, changed) as server, pytest.raises(AssertionError):
-        explore(api_machines(server), effort.MODEL_RUNS, shrink=False)
+        explore(api_machines(server), effort.ATTEMPTS, shrink=False)

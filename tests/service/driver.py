@@ -4,7 +4,7 @@ import asyncio
 import json
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -43,7 +43,7 @@ class BoxOfficeDriver:
         self.now = 0
         self.receipts: list[tuple[str, Receipt]] = []
         self.runner = asyncio.Runner()
-        self.runner.run(self._start())
+        self._run(self._start())
 
     # Changes
 
@@ -116,7 +116,7 @@ class BoxOfficeDriver:
         order = self._order(event, number)
         if order.erased_at is not None:
             return ()
-        order_ids = self.runner.run(self.enquiries.same_guest(order))
+        order_ids = self._run(self.enquiries.same_guest(order))
         placed = [standing.order.id for standing in self._standings(event)]
         return self._change(
             event,
@@ -158,25 +158,29 @@ class BoxOfficeDriver:
         ]
 
     def ledger(self, event: str) -> Sequence[Record]:
-        entries = self.runner.run(self._entries(event))
+        entries = self._run(self._entries(event))
         return [Record(entry.kind, entry.order_id, entry.guest, entry.detail) for entry in entries]
 
     # Life
 
     def verify(self) -> None:
-        self.runner.run(self._verify())
+        self._run(self._verify())
 
     def restart(self) -> None:
-        self.runner.run(self._stop())
-        self.runner.run(self._start())
+        self._run(self._stop())
+        self._run(self._start())
 
     def close(self) -> None:
         try:
-            self.runner.run(self._stop())
-            assert self.runner.run(self._problems()) == []
+            self._run(self._stop())
+            assert self._run(self._problems()) == []
         finally:
             self.runner.close()
             self.folder.cleanup()
+
+    def _run(self, doing: Coroutine[Any, Any, T]) -> T:
+        """The same as the runner's `run`, which spends a third of all time on watching for an interrupt."""
+        return self.runner.get_loop().run_until_complete(doing)
 
     async def _start(self) -> None:
         self.store = await SqliteStore.open(self.database)
@@ -248,7 +252,7 @@ class BoxOfficeDriver:
                 self.receipts.append((event, answer.receipt))
             return told(answer)
 
-        return self.runner.run(change())
+        return self._run(change())
 
     def _look(self, asking: Awaitable[T], told: Callable[[T], Answer]) -> Answer:
         async def look() -> Answer:
@@ -257,7 +261,7 @@ class BoxOfficeDriver:
             except Refusal as refusal:
                 return refusal.code
 
-        return self.runner.run(look())
+        return self._run(look())
 
     def _promoted(self, event: str) -> Callable[[answers.Cancellation | answers.Revision], Answer]:
         names = self._names(event)
@@ -288,7 +292,7 @@ class BoxOfficeDriver:
             assert page.next is None
             return page.standings
 
-        return self.runner.run(standings())
+        return self._run(standings())
 
 
 def digest(said: object) -> bytes:

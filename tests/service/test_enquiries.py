@@ -254,7 +254,7 @@ async def compare(enquiries: Enquiries, entries: Sequence[Entry]) -> Counter[str
     return seen
 
 
-LIVES = max(2, effort.INTERLEAVINGS // 2)
+LIVES = max(2, effort.OTHER_INTERLEAVINGS // 2)
 
 
 async def test_every_answer_is_what_the_ledger_tells(
@@ -415,7 +415,7 @@ async def test_who_looks_again_finds_what_he_would_have_found_at_first(store: Sq
     enquiries = Enquiries(store, office)
     await office.open_event("gig", tickets=2)
     orders, known, spared = dict[str, str](), dict[str, Explained](), Counter[str]()
-    for number in range(10 * effort.INTERLEAVINGS):
+    for number in range(10 * effort.OTHER_INTERLEAVINGS):
         now += 1
         guest = random.choice(list(orders) or ["nobody"])
         counts = await office.counts("gig")

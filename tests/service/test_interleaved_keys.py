@@ -11,7 +11,7 @@ import pytest
 
 from tests.service.history import text_of
 from tests.service.simulated_store import Fate
-from tests.service.stage import GUESTS, Scenario, Stage, explore
+from tests.service.stage import GUESTS, Scenario, Stage, explore, prove
 from tests.service.test_interleavings import code
 from webapp.booking.answers import Answer, Placement
 from webapp.committer import Committer
@@ -46,7 +46,7 @@ async def impatience(stage: Stage) -> None:
 
 
 def test_a_booking_sent_four_times_at_once_has_one_effect_and_one_answer() -> None:
-    explore(impatience)
+    prove(impatience)
 
 
 async def persistence_on_a_bad_disk(stage: Stage) -> None:
@@ -158,7 +158,7 @@ async def change_of_mind(stage: Stage) -> None:
 
 
 def test_messages_that_arrive_twice_and_late_come_out_in_some_order() -> None:
-    explore(change_of_mind)
+    prove(change_of_mind)
 
 
 async def an_unreadable_past(stage: Stage) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests import effort
 from tests.service.simulated_store import Fate
-from tests.service.stage import GUESTS, Scenario, Stage, explore, explore_giving_up
+from tests.service.stage import GUESTS, Scenario, Stage, explore, explore_giving_up, prove
 from tests.service.test_interleavings import code, until_answered
 from webapp.booking.answers import CheckIn, Deletion, Placement
 from webapp.storage.store import NotCommitted
@@ -30,7 +30,7 @@ async def arrivals(stage: Stage) -> None:
 
 
 def test_nobody_is_let_in_twice_nor_after_he_cancelled() -> None:
-    explore(arrivals)
+    prove(arrivals)
 
 
 async def two_gates(stage: Stage) -> None:
@@ -43,7 +43,7 @@ async def two_gates(stage: Stage) -> None:
 
 
 def test_of_two_gates_one_lets_a_guest_in_and_the_other_is_told_which() -> None:
-    explore(two_gates)
+    prove(two_gates)
 
 
 async def a_change_of_everything(stage: Stage) -> None:
@@ -270,7 +270,7 @@ def test_anything_at_all_may_happen_at_any_time() -> None:
         seen.update("again" for call in stage.history.calls if call.was_answered_before)
 
     explore(counted)
-    assert effort.INTERLEAVINGS < 40 or seen.keys() >= {
+    assert effort.OTHER_INTERLEAVINGS < 40 or seen.keys() >= {
         "open", "book", "cancel", "cancel_order", "check_in", "undo_check_in", "erase", "resize", "retitle", "delete",
         "again",
     }, seen  # fmt: skip

@@ -7,13 +7,15 @@ questions and answers are held against the ledgers in the end; and nothing may b
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
+from random import Random
 from typing import Any
 
 import pytest
 
+from tests import effort
 from tests.service.history import Bug
 from tests.service.simulated_store import Fate
-from tests.service.stage import GUESTS, Scenario, Stage, explore, explore_giving_up
+from tests.service.stage import GUESTS, Scenario, Stage, explore, explore_giving_up, play, prove
 from webapp.booking import decisions
 from webapp.booking.answers import Opening, Placement, Receipt
 from webapp.booking.decisions import Decision
@@ -43,7 +45,7 @@ async def rush(stage: Stage) -> None:
 
 
 def test_the_last_ticket_goes_to_one_of_many() -> None:
-    explore(rush)
+    prove(rush)
 
 
 async def change_of_mind(stage: Stage) -> None:
@@ -58,7 +60,26 @@ async def change_of_mind(stage: Stage) -> None:
 
 
 def test_booking_and_cancelling_at_once_comes_out_in_some_order() -> None:
-    explore(change_of_mind)
+    prove(change_of_mind)
+
+
+async def cancel_and_resize(stage: Stage) -> None:
+    """A ticket is given back while the capacity goes up and down around it; whoever waits gets what is left."""
+    await stage.open("gig", 2)
+    for guest in (*GUESTS, "Eve", "Finn"):
+        await stage.book("gig", guest)
+    sizes = [1, 2, 3]
+    stage.random.shuffle(sizes)
+    await asyncio.gather(
+        stage.cancel("gig", "Bob"), stage.cancel("gig", "Dan"), *(stage.resize("gig", size) for size in sizes)
+    )
+    _, capacity, booked, waiting, *_ = await stage.status("gig")
+    assert booked + waiting == 3
+    assert booked == min(capacity, 3)
+
+
+def test_cancelling_and_resizing_at_once_comes_out_in_some_order() -> None:
+    prove(cancel_and_resize)
 
 
 async def cancellations_and_raised_capacity(stage: Stage) -> None:
@@ -75,7 +96,7 @@ async def cancellations_and_raised_capacity(stage: Stage) -> None:
 
 
 def test_cancellations_and_a_raised_capacity_at_once_promote_everybody_once() -> None:
-    explore(cancellations_and_raised_capacity)
+    prove(cancellations_and_raised_capacity)
 
 
 async def impatience(stage: Stage) -> None:
@@ -99,7 +120,7 @@ async def two_events(stage: Stage) -> None:
 
 
 def test_two_events_live_side_by_side() -> None:
-    explore(two_events)
+    prove(two_events)
 
 
 async def strangers_before_the_opening(stage: Stage) -> None:
@@ -134,7 +155,7 @@ async def shutdown(stage: Stage) -> None:
 
 
 def test_shutting_down_settles_what_is_pending_and_refuses_the_rest() -> None:
-    explore(shutdown)
+    prove(shutdown)
 
 
 async def winding_down(stage: Stage) -> None:
@@ -171,7 +192,7 @@ async def commits_that_fail_for_a_while(stage: Stage) -> None:
 
 
 def test_commits_that_fail_change_nothing_and_heal() -> None:
-    explore(commits_that_fail_for_a_while)
+    prove(commits_that_fail_for_a_while)
 
 
 async def one_event_rejected(stage: Stage) -> None:
@@ -188,7 +209,7 @@ async def one_event_rejected(stage: Stage) -> None:
 
 
 def test_an_event_that_the_database_rejects_does_not_hurt_another() -> None:
-    explore(one_event_rejected)
+    prove(one_event_rejected)
 
 
 async def outcome_unknown(stage: Stage) -> None:
@@ -212,7 +233,7 @@ async def outcome_unknown(stage: Stage) -> None:
 
 
 def test_an_unknown_outcome_ends_the_process_and_the_restart_knows_the_truth() -> None:
-    explore(outcome_unknown)
+    prove(outcome_unknown)
 
 
 async def outcome_unknown_of_one_event(stage: Stage) -> None:
@@ -351,10 +372,9 @@ BOB_GOES_AWAY: dict[str, Callable[[Stage], Awaitable[Any]]] = {
 }
 
 
-@pytest.mark.parametrize("moment", BOB_GOES_AWAY)
-@pytest.mark.parametrize("memory", ["warm", "cold"])
-@pytest.mark.parametrize("disk", ["well", "full"])
-def test_who_goes_away_loses_his_answer_and_nothing_else(moment: str, memory: str, disk: str) -> None:
+def bob_goes_away(moment: str, memory: str, disk: str) -> Scenario:
+    """Bob asks for something, and may be given up, amid others who ask."""
+
     async def scenario(stage: Stage) -> None:
         await asyncio.gather(stage.open("gig", 2), stage.open("talk", 1))
         await asyncio.gather(stage.book("gig", "Cleo"), stage.book("talk", "Cleo"), stage.book("talk", "Dan"))
@@ -369,7 +389,24 @@ def test_who_goes_away_loses_his_answer_and_nothing_else(moment: str, memory: st
         assert (await until_answered(lambda: stage.book("gig", "Gus"))).is_new  # the event is not stuck
         assert (await until_answered(lambda: stage.book("talk", "Gus"))).is_new
 
-    explore_giving_up(scenario, desk_idle_s=0 if memory == "cold" else 600)
+    return scenario
+
+
+@pytest.mark.parametrize("moment", BOB_GOES_AWAY)
+@pytest.mark.parametrize("memory", ["warm", "cold"])
+@pytest.mark.parametrize("disk", ["well", "full"])
+def test_who_goes_away_loses_his_answer_and_nothing_else(moment: str, memory: str, disk: str) -> None:
+    explore_giving_up(bob_goes_away(moment, memory, disk), desk_idle_s=0 if memory == "cold" else 600)
+
+
+def test_whoever_goes_away_at_any_await_leaves_nothing_behind() -> None:
+    """The same for many more orders of steps, each with one moment of it all."""
+    given_up = 0
+    for seed in effort.seeds(effort.INTERLEAVINGS):
+        chance = Random(seed)
+        scenario = bob_goes_away(chance.choice(list(BOB_GOES_AWAY)), "warm", chance.choice(["well", "full"]))
+        given_up += play(scenario, seed, give_up_at=chance.randint(1, 40))
+    assert given_up > effort.INTERLEAVINGS / 4 or effort.INTERLEAVINGS < 40
 
 
 def whim(stage: Stage) -> Coroutine[Any, Any, Any]:

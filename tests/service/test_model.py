@@ -68,7 +68,7 @@ def test_a_broken_box_office_does_not_agree_with_the_model(
 ) -> None:
     monkeypatch.setattr(owner, name, broken)
     with pytest.raises((AssertionError, Unavailable)):  # the latter where it is the database that refuses
-        explore(make_machine, effort.MODEL_RUNS, shrink=False)
+        explore(make_machine, effort.ATTEMPTS, shrink=False)
 
 
 def test_a_box_office_that_shows_old_counts_does_not_agree_with_the_model(
@@ -83,4 +83,4 @@ def test_a_box_office_that_shows_old_counts_does_not_agree_with_the_model(
 
     monkeypatch.setattr(BoxOffice, "published", stale)
     with pytest.raises(AssertionError):
-        explore(make_machine, effort.MODEL_RUNS, shrink=False)
+        explore(make_machine, effort.ATTEMPTS, shrink=False)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests import effort
 from tests.server import CODE, Server
 from webapp.booking.answers import Promotion
 from webapp.booking.details import UNTOLD, Details
@@ -32,9 +33,6 @@ BEFORE: Final = {
     "orders": "id, event_id, user_id, status, salt, placed_at",
     "ledger": "event_id, seq, kind, at, actor, order_id, reason, detail, hash",
 }
-
-KILLS: Final = 20
-"""Moments of an upgrade at which it is killed, besides those around its end."""
 
 OpenStore = Callable[[Path], Awaitable[SqliteStore]]
 Start = Callable[[BoxOffice], Awaitable[BoxOffice]]
@@ -258,7 +256,9 @@ async def test_a_kill_during_the_upgrade_leaves_the_one_version_or_the_other(tmp
     before = rows_of_before(rehearsed)
     all_work = work_of_upgrade(rehearsed)
     left = Counter[str]()
-    for until in sorted({*range(1, all_work, all_work // KILLS), *range(all_work - 10, all_work + 1)}):
+    for until in sorted(
+        {*range(1, all_work, max(1, all_work // effort.UPGRADE_KILLS)), *range(all_work - 10, all_work + 1)}
+    ):
         database = old_database(tmp_path / f"{until}.db")
         assert upgraded_apart(database, until).returncode == -signal.SIGKILL
         left[status(database, SCRIPTS)[1].state] += 1
@@ -269,6 +269,7 @@ async def test_a_kill_during_the_upgrade_leaves_the_one_version_or_the_other(tmp
         assert await problems(database) == []
         for copy in database.parent.glob(f"{database.name}.*.before-migration"):
             assert rows_of_before(copy) == before
+        effort.tried()
     assert left.keys() == {"pending", "applied"}
 
 

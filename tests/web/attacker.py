@@ -16,7 +16,7 @@ from tests.server import Server
 INVISIBLE: Final = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 often: Final = settings(
-    max_examples=3 * effort.MODEL_RUNS,
+    max_examples=3 * effort.ATTEMPTS,
     deadline=None,
     database=None,
     derandomize=True,

@@ -1,0 +1,122 @@
+"""The kinds of tests that the proof consists of: what each shows, where it stands, and how much of it is wanted.
+
+The numbers of the quick form, which `make test` runs, stand in `tests/effort.py`; those of the long form stand here.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+HISTORIES: Final = "tests/reliability/test_histories.py"
+INTERLEAVINGS: Final = "tests/service/test_interleavings.py"
+KEYS: Final = "tests/service/test_interleaved_keys.py"
+KILLS: Final = "tests/reliability/test_kill.py"
+ORDERS: Final = "tests/service/test_interleaved_orders.py"
+UPGRADE: Final = "tests/storage/test_upgrade.py"
+OVER_HTTP: Final = "tests/reliability/test_model_over_http.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """A number of `tests/effort.py`, and the tests that are to make so many trials each.
+
+    A test is a node id of pytest's, with its parameters or without. Where none is named, the number is no number of
+    trials. What does not grow with `--scale` is no count.
+    """
+
+    variable: str
+    long: int
+    tests: tuple[str, ...] = ()
+    scales: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of test: files or node ids of pytest's, run in a process of their own.
+
+    `long_s` is about how many seconds the long form takes on one of two quiet cores. A kind that takes many times as
+    long hangs.
+    """
+
+    name: str
+    guarantees: str
+    tests: tuple[str, ...]
+    efforts: tuple[Effort, ...] = ()
+    long_s: float = 60.0
+
+
+SCENARIOS: Final = (
+    f"{INTERLEAVINGS}::test_the_last_ticket_goes_to_one_of_many",
+    f"{INTERLEAVINGS}::test_booking_and_cancelling_at_once_comes_out_in_some_order",
+    f"{INTERLEAVINGS}::test_cancelling_and_resizing_at_once_comes_out_in_some_order",
+    f"{INTERLEAVINGS}::test_cancellations_and_a_raised_capacity_at_once_promote_everybody_once",
+    f"{INTERLEAVINGS}::test_two_events_live_side_by_side",
+    f"{INTERLEAVINGS}::test_shutting_down_settles_what_is_pending_and_refuses_the_rest",
+    f"{INTERLEAVINGS}::test_commits_that_fail_change_nothing_and_heal",
+    f"{INTERLEAVINGS}::test_an_event_that_the_database_rejects_does_not_hurt_another",
+    f"{INTERLEAVINGS}::test_an_unknown_outcome_ends_the_process_and_the_restart_knows_the_truth",
+    f"{INTERLEAVINGS}::test_whoever_goes_away_at_any_await_leaves_nothing_behind",
+    f"{ORDERS}::test_nobody_is_let_in_twice_nor_after_he_cancelled",
+    f"{ORDERS}::test_of_two_gates_one_lets_a_guest_in_and_the_other_is_told_which",
+    f"{KEYS}::test_a_booking_sent_four_times_at_once_has_one_effect_and_one_answer",
+    f"{KEYS}::test_messages_that_arrive_twice_and_late_come_out_in_some_order",
+)
+"""The interleavings that are gone through most often; the others, which take longer, have a number of their own."""
+
+KINDS: Final = (
+    Kind(
+        "model histories",
+        "G1–G5, G7–G9, G11",
+        ("tests/booking/test_model.py", "tests/service/test_model.py", OVER_HTTP),
+        (
+            Effort("MODEL_RUNS", 10_000, ("tests/booking/test_model.py::test_the_rules_agree_with_the_model",)),
+            Effort("SERVICE_RUNS", 2_000, ("tests/service/test_model.py::test_the_box_office_agrees_with_the_model",)),
+            Effort(
+                "HTTP_RUNS",
+                500,
+                (
+                    f"{OVER_HTTP}::test_the_original_routes_agree_with_the_model",
+                    f"{OVER_HTTP}::test_the_whole_api_agrees_with_the_model",
+                ),
+            ),
+            Effort("MODEL_STEPS", 50, scales=False),
+        ),
+    ),
+    Kind(
+        "interleavings",
+        "G1–G9, G12–G14",
+        (INTERLEAVINGS, ORDERS, KEYS, "tests/service/test_broken_box_offices.py", "tests/service/test_seeded_loop.py"),
+        (Effort("INTERLEAVINGS", 20_000, SCENARIOS), Effort("OTHER_INTERLEAVINGS", 1_000)),
+    ),
+    Kind(
+        "linearizability",
+        "G1–G5, G7–G10, G12",
+        (HISTORIES,),
+        (
+            Effort(
+                "HISTORIES", 1_000, (f"{HISTORIES}::test_one_order_explains_what_concurrent_clients_were_answered",)
+            ),
+            Effort("OPERATIONS", 100_000, (f"{HISTORIES}::test_one_order_explains_a_long_history_with_faults",)),
+        ),
+    ),
+    Kind(
+        "kill -9",
+        "G1–G11",
+        (KILLS, UPGRADE),
+        (
+            Effort("KILLS", 1_000, (f"{KILLS}::test_what_was_answered_survives_kill_after_kill",)),
+            Effort(
+                "START_KILLS",
+                200,
+                (
+                    f"{KILLS}::test_a_kill_while_the_server_starts_or_stops_changes_nothing",
+                    f"{KILLS}::test_a_kill_while_the_very_first_start_makes_everything_does_no_harm",
+                ),
+            ),
+            Effort(
+                "UPGRADE_KILLS",
+                400,
+                (f"{UPGRADE}::test_a_kill_during_the_upgrade_leaves_the_one_version_or_the_other",),
+            ),
+        ),
+    ),
+)
