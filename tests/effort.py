@@ -41,6 +41,8 @@ START_KILLS: Final = _number("START_KILLS", 6)
 """Moments of a start, and of a stop, at which the server is killed."""
 UPGRADE_KILLS: Final = _number("UPGRADE_KILLS", 20)
 """Moments of an upgrade at which it is killed, besides those around its end."""
+CHECKPOINT_KILLS: Final = _number("CHECKPOINT_KILLS", 6)
+"""How often the server is killed in the middle of a checkpoint."""
 POWER_CUTS: Final = _number("POWER_CUTS", 500)
 """Images of what a disk may hold after a power cut."""
 FAULTS: Final = _number("FAULTS", 60)

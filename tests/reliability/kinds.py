@@ -112,6 +112,7 @@ KINDS: Final = (
                     f"{KILLS}::test_a_kill_while_the_very_first_start_makes_everything_does_no_harm",
                 ),
             ),
+            Effort("CHECKPOINT_KILLS", 300, (f"{KILLS}::test_a_kill_in_the_middle_of_a_checkpoint_loses_nothing",)),
             Effort(
                 "UPGRADE_KILLS",
                 400,
