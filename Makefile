@@ -19,7 +19,7 @@ endef
 # What tests start beside Python; each is called like its Debian package.
 PROGRAMS := chromium faketime nginx openssl strace wrk
 
-.PHONY: help setup dev programs $(PROGRAMS) run test check coverage fuzz bench screenshots lock clean
+.PHONY: help setup dev programs $(PROGRAMS) run test check coverage prove fuzz bench screenshots lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -40,6 +40,8 @@ check: dev ## Lint, formatting and types
 # With few seeds, since a branch is reached or not, and without what tests the tests, kills processes or starts servers.
 coverage: export FIRST_SEED := 1
 coverage: export INTERLEAVINGS := 2
+coverage: export OTHER_INTERLEAVINGS := 2
+coverage: export MODEL_RUNS := 50
 coverage: export SERVICE_RUNS := 3
 coverage: export MODEL_STEPS := 20
 coverage: export WAITING_MANY := 1024
@@ -47,6 +49,9 @@ coverage: dev ## See that tests reach every branch of what keeps the guarantees
 	$(BIN)/python -m coverage run -m pytest -q -k 'not broken and not goes_away and not kill and not upgrade' \
 		tests/booking tests/service tests/storage tests/web/test_auth.py $(ARGS)
 	$(BIN)/python -m coverage report
+
+prove: dev programs ## Put the guarantees under fire for hours, and report in build/proof; ARGS=--help says what can be set
+	$(BIN)/python -m tests.reliability $(ARGS)
 
 fuzz: dev ## Ask the server ten times as much that its description allows or not
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-600} $(BIN)/python -m pytest tests/web/test_fuzz.py $(ARGS)

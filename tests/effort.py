@@ -49,6 +49,8 @@ FAULTS: Final = _number("FAULTS", 60)
 """Calls of the server to its disk that fail, one in each life."""
 DEPARTURES: Final = _number("DEPARTURES", 200)
 """Clients who are gone after some byte of what they meant to say, or to hear."""
+DAMAGES: Final = _number("DAMAGES", 100)
+"""Databases of which some bytes are not what was written."""
 STREAMS: Final = _number("STREAMS", 2_000)
 """Live streams that are open at once."""
 SOAK_S: Final = _number("SOAK_S", 15)

@@ -6,6 +6,12 @@ The numbers of the quick form, which `make test` runs, stand in `tests/effort.py
 from dataclasses import dataclass
 from typing import Final
 
+from tests.reliability.mutants import MUTANTS
+
+DAMAGE: Final = "tests/reliability/test_damage.py"
+DEPARTURES: Final = "tests/reliability/test_departures.py"
+FAULTS: Final = "tests/reliability/test_store_faults.py"
+FOUND_OUT: Final = "tests/reliability/test_mutants.py"
 HISTORIES: Final = "tests/reliability/test_histories.py"
 INTERLEAVINGS: Final = "tests/service/test_interleavings.py"
 KEYS: Final = "tests/service/test_interleaved_keys.py"
@@ -13,6 +19,7 @@ KILLS: Final = "tests/reliability/test_kill.py"
 ORDERS: Final = "tests/service/test_interleaved_orders.py"
 UPGRADE: Final = "tests/storage/test_upgrade.py"
 OVER_HTTP: Final = "tests/reliability/test_model_over_http.py"
+POWER: Final = "tests/reliability/test_power_loss.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,5 +126,77 @@ KINDS: Final = (
                 (f"{UPGRADE}::test_a_kill_during_the_upgrade_leaves_the_one_version_or_the_other",),
             ),
         ),
+    ),
+    Kind(
+        "power loss",
+        "G6, G9, G11",
+        (POWER, "tests/reliability/test_disk.py"),
+        (Effort("POWER_CUTS", 50_000, (f"{POWER}::test_what_was_answered_survives_a_power_cut_at_any_instant",)),),
+        long_s=420,
+    ),
+    Kind(
+        "store faults",
+        "G6, G7, G11–G14",
+        (FAULTS, "tests/storage/test_sqlite.py"),
+        (
+            Effort(
+                "FAULTS",
+                1_200,
+                (f"{FAULTS}::test_whichever_call_to_the_disk_fails_under_load_what_was_answered_stands",),
+            ),
+        ),
+        long_s=900,
+    ),
+    Kind(
+        "clients gone",
+        "G7, G13",
+        (DEPARTURES,),
+        (Effort("DEPARTURES", 20_000, (f"{DEPARTURES}::test_who_is_gone_at_any_byte_leaves_his_order_or_nothing",)),),
+        long_s=60,
+    ),
+    Kind(
+        "hostile requests",
+        "G7, G13, G14",
+        (
+            "tests/reliability/test_hostile_requests.py",
+            "tests/reliability/test_slow_clients.py",
+            "tests/web/test_hostile_input.py",
+            "tests/web/test_hostile_api.py",
+            "tests/web/test_fuzz.py",
+            "tests/test_proxy.py",
+        ),
+        (Effort("FUZZ_EXAMPLES", 600),),
+        long_s=300,
+    ),
+    Kind("who may what", "–", ("tests/web/test_who_may_what.py",), long_s=20),
+    Kind(
+        "many streams, few files",
+        "G8, G13, G14",
+        ("tests/reliability/test_open_streams.py", "tests/reliability/test_few_files.py"),
+        long_s=30,
+    ),
+    Kind("clocks", "G3, G8–G11, G13", ("tests/reliability/test_clock_steps.py",), long_s=40),
+    Kind(
+        "damage",
+        "G8, G11",
+        (DAMAGE,),
+        (Effort("DAMAGES", 5_000, (f"{DAMAGE}::test_no_byte_that_flips_makes_another_truth",)),),
+        long_s=120,
+    ),
+    Kind(
+        "memory", "G13, G14", ("tests/reliability/test_memory.py",), (Effort("SOAK_S", 600, scales=False),), long_s=640
+    ),
+    Kind(
+        "secrets and erasure",
+        "–",
+        ("tests/reliability/test_secrets.py", "tests/reliability/test_erasure_of_files.py"),
+        long_s=20,
+    ),
+    Kind(
+        "named mutants",
+        "G1–G14",
+        (FOUND_OUT,),
+        (Effort("MUTANTS", len(MUTANTS), (f"{FOUND_OUT}::test_the_named_test_finds_the_mutant_out",), scales=False),),
+        long_s=330,
     ),
 )
