@@ -87,12 +87,14 @@ KINDS: Final = (
             ),
             Effort("MODEL_STEPS", 50, scales=False),
         ),
+        long_s=2_400,
     ),
     Kind(
         "interleavings",
         "G1–G9, G12–G14",
         (INTERLEAVINGS, ORDERS, KEYS, "tests/service/test_broken_box_offices.py", "tests/service/test_seeded_loop.py"),
         (Effort("INTERLEAVINGS", 20_000, SCENARIOS), Effort("OTHER_INTERLEAVINGS", 1_000)),
+        long_s=5_000,
     ),
     Kind(
         "linearizability",
@@ -104,6 +106,7 @@ KINDS: Final = (
             ),
             Effort("OPERATIONS", 100_000, (f"{HISTORIES}::test_one_order_explains_a_long_history_with_faults",)),
         ),
+        long_s=700,
     ),
     Kind(
         "kill -9",
@@ -126,6 +129,7 @@ KINDS: Final = (
                 (f"{UPGRADE}::test_a_kill_during_the_upgrade_leaves_the_one_version_or_the_other",),
             ),
         ),
+        long_s=2_400,
     ),
     Kind(
         "power loss",

@@ -30,8 +30,8 @@ from tests.reliability.disk_faults import (
     writing_thread,
 )
 from tests.reliability.history import NEVER, NOTHING, UNKNOWN, complaints
-from tests.reliability.power_cuts import opened
 from tests.reliability.load import ledgers
+from tests.reliability.power_cuts import opened
 from tests.reliability.test_kill import ONE_BATCH_BEHIND
 from tests.reliability.test_power_loss import SYNCING
 from tests.server import Server, ServerEnded
