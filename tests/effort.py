@@ -18,9 +18,9 @@ FIRST_SEED: Final = _number("FIRST_SEED", 1)
 INTERLEAVINGS: Final = _number("INTERLEAVINGS", 300)
 """Seeds of each scenario that the proof names."""
 OTHER_INTERLEAVINGS: Final = _number("OTHER_INTERLEAVINGS", 40)
-"""Seeds of each other scenario, and at most so many until one finds what is broken on purpose."""
+"""Seeds of each other scenario."""
 ATTEMPTS: Final = _number("ATTEMPTS", 100)
-"""Runs until a state machine finds what is broken on purpose, at most; and examples of a thing or two besides."""
+"""Runs until something finds what is broken on purpose, at most; and examples of a thing or two besides."""
 MODEL_RUNS: Final = _number("MODEL_RUNS", 2_000)
 """Runs of the state machine over the rules alone."""
 SERVICE_RUNS: Final = _number("SERVICE_RUNS", 200)

@@ -244,6 +244,12 @@ def explore(scenario: Scenario, *, desk_idle_s: float = 600.0) -> None:
         play(scenario, seed, desk_idle_s=desk_idle_s)
 
 
+def find(scenario: Scenario) -> None:
+    """Perform a scenario until it fails, on what is broken on purpose; however little else is wanted."""
+    for seed in range(effort.FIRST_SEED, effort.FIRST_SEED + effort.ATTEMPTS):
+        play(scenario, seed)
+
+
 def explore_giving_up(scenario: Scenario, *, desk_idle_s: float) -> None:
     """Perform a scenario, and cancel its victim at the first step of its life, at the second, and so on to its end."""
     for seed in effort.seeds(max(1, effort.OTHER_INTERLEAVINGS // 50)):

@@ -5,7 +5,7 @@ from typing import Literal
 
 import pytest
 
-from tests.service.stage import Scenario, explore
+from tests.service.stage import Scenario, find
 from tests.service.test_interleavings import (
     anything,
     cancellations_and_raised_capacity,
@@ -103,28 +103,28 @@ def test_a_broken_committer_is_caught(
 ) -> None:
     monkeypatch.setattr(box_office, "Committer", broken)
     with pytest.raises(AssertionError, match=complaint):
-        explore(scenario)
+        find(scenario)
 
 
 def test_a_desk_without_a_lock_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desks, "Desk", lambda event_id: Desk(event_id, lock=NoLock()))
     with pytest.raises(AssertionError, match="this was true at no time"):
-        explore(two_events)
+        find(two_events)
 
 
 def test_a_lock_that_is_not_given_back_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desks, "Desk", lambda event_id: Desk(event_id, lock=StickyLock()))
     with pytest.raises(AssertionError, match="never ends"):
-        explore(two_events)
+        find(two_events)
 
 
 def test_a_state_that_keeps_what_was_not_stored_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Settlement, "undo", Settlement.answer)
     with pytest.raises(AssertionError, match="this was true at no time"):
-        explore(anything)
+        find(anything)
 
 
 def test_promoting_the_latest_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(WaitingList, "first", lambda waiting, number: list(waiting)[: -number - 1 : -1])
     with pytest.raises(AssertionError, match="in place of"):
-        explore(cancellations_and_raised_capacity)
+        find(cancellations_and_raised_capacity)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.service.history import text_of
 from tests.service.simulated_store import Fate
-from tests.service.stage import GUESTS, Scenario, Stage, explore, prove
+from tests.service.stage import GUESTS, Scenario, Stage, explore, find, prove
 from tests.service.test_interleavings import code
 from webapp.booking.answers import Answer, Placement
 from webapp.committer import Committer
@@ -220,10 +220,10 @@ async def nothing_kept(*_: object) -> None:
 def test_a_committer_that_looks_for_no_key_is_caught(monkeypatch: pytest.MonkeyPatch, scenario: Scenario) -> None:
     monkeypatch.setattr(Committer, "_kept", nothing_kept)
     with pytest.raises(AssertionError):
-        explore(scenario)
+        find(scenario)
 
 
 def test_a_key_that_serves_for_everything_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Once, "told_before", lambda _, kept: AnsweredBefore(kept.text))
     with pytest.raises(AssertionError):
-        explore(one_key_for_two_wishes)
+        find(one_key_for_two_wishes)
