@@ -245,7 +245,7 @@ class Tracing:
 def wait_for_end(file: Path, process: int) -> None:
     """Wait until the trace has all that a process did, which has ended."""
     deadline = time.monotonic() + TIMEOUT_S
-    end = re.compile(rb"^%d \+\+\+ [^\n]*\n" % process, re.MULTILINE)
+    end = re.compile(rb"^%d +\+\+\+ [^\n]*\n" % process, re.MULTILINE)
     while not end.search(file.read_bytes()):
         assert time.monotonic() < deadline, "the trace does not end"
         time.sleep(0.01)

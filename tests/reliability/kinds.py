@@ -94,7 +94,7 @@ KINDS: Final = (
         "G1–G9, G12–G14",
         (INTERLEAVINGS, ORDERS, KEYS, "tests/service/test_broken_box_offices.py", "tests/service/test_seeded_loop.py"),
         (Effort("INTERLEAVINGS", 20_000, SCENARIOS), Effort("OTHER_INTERLEAVINGS", 1_000)),
-        long_s=5_000,
+        long_s=1_500,
     ),
     Kind(
         "linearizability",
@@ -106,7 +106,7 @@ KINDS: Final = (
             ),
             Effort("OPERATIONS", 100_000, (f"{HISTORIES}::test_one_order_explains_a_long_history_with_faults",)),
         ),
-        long_s=700,
+        long_s=1_500,
     ),
     Kind(
         "kill -9",
