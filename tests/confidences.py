@@ -23,7 +23,9 @@ PUBLIC: Final = frozenset({"password", "fairlist"})
 
 HEADERS: Final = ("Authorization", "Cookie", "Idempotency-Key", "Order-Key")
 
-REQUEST: Final = re.compile(r'"request_id": "[0-9a-f]+", ("method": ".*", "route": .*, "status": \d+), "ms": [0-9.]+(?:, "security": .*)?\}')
+REQUEST: Final = re.compile(
+    r'"request_id": "[0-9a-f]+", ("method": ".*", "route": .*, "status": \d+), "ms": [0-9.]+(?:, "security": .*)?\}'
+)
 """What differs between requests of one kind is a time and a random number."""
 
 TIME: Final = re.compile(r'^\{"time": "[-0-9T:.Z]+", ')
