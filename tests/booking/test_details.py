@@ -174,7 +174,8 @@ def test_every_contradiction_is_told_with_the_field_at_fault(details: Details, f
 @given(possible, st.integers(-5, 25))
 def test_closed_booking_is_closed_for_good(details: Details, now: int) -> None:
     closed = details.closed(now)
-    assert closed.schedule.booking(max(now, (details.opens_at or now) + 1)) == "closed"
+    afterwards = now if details.opens_at is None else max(now, details.opens_at + 1)
+    assert closed.schedule.booking(afterwards) == "closed"
     assert replace(closed, closes_at=details.closes_at) == details
 
 
