@@ -42,9 +42,10 @@ def note_request(port: int, target: str, content: bytes | None, headers: Mapping
 
 
 def note_reply(port: int, headers: Message, body: bytes) -> None:
-    """Remember what a reply says in confidence."""
+    """Remember what a reply says in confidence; the `code` of a problem is not a ticket's, but a word for programs."""
+    told = () if headers.get_content_type() == "application/problem+json" else _told(port, body)
     cookies = (value.partition(";")[0].partition("=")[2] for value in headers.get_all("Set-Cookie", []))
-    _note(port, [*cookies, headers.get("Location", "").partition("?")[2], *_told(port, body)])
+    _note(port, [*cookies, headers.get("Location", "").partition("?")[2], *told])
 
 
 def leaked(ports: Iterable[int], others: Iterable[str], printed: str) -> set[str]:
