@@ -3,11 +3,13 @@
 from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.booking.event import inside
 from webapp.booking.details import UNTOLD, Details, Schedule
 from webapp.booking.ledger import GENESIS, Entry, Fact, Kind, LedgerDamaged, commitment, pseudonym, seal
-from webapp.booking.state import BrokenInvariant, EventState, fold, require_whole
+from webapp.booking.state import BrokenInvariant, Counts, EventState, fold, require_whole
 
 AT = 1_760_000_000_000_000
 SALT = bytes(16)
@@ -341,3 +343,27 @@ def test_a_tally_counts_who_has_gone_and_names_who_is_next() -> None:
         state.record(fact, AT, "guest")
         assert state.tally == (state.counts, placed, first)
         assert state.tally.cancelled == cancelled
+
+
+# What two counts tell of what lies between
+
+
+@given(
+    joined=st.integers(0, 50),
+    others=st.integers(0, 50),
+    booked=st.integers(0, 50),
+    waiting=st.integers(0, 50),
+    head=st.integers(100, 200),
+)
+def test_only_newcomers_leave_everybody_elses_place_as_it_was(
+    joined: int, others: int, booked: int, waiting: int, head: int
+) -> None:
+    before = Counts("gig", 100, booked, waiting, head, GENESIS)
+    after = Counts("gig", 100, booked, waiting + joined, head + joined + others, GENESIS)
+    assert after.adds_only_newcomers_to(before) == (others == 0)
+
+
+def test_more_tickets_are_no_newcomers() -> None:
+    before = Counts("gig", 100, 0, 0, 1, GENESIS)
+    assert not before._replace(capacity=101, head=2).adds_only_newcomers_to(before)
+    assert not before._replace(capacity=101, waiting=1, head=2).adds_only_newcomers_to(before)

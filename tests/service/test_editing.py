@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.service.gated_store import GatedStore, settled
+from tests.storage.meddling import meddle
 from webapp.booking.answers import Refusal
 from webapp.booking.details import UNTOLD, Details
 from webapp.booking.ledger import Contact, LedgerDamaged, pseudonym
@@ -415,6 +416,20 @@ async def test_nothing_is_served_from_a_damaged_database(
         await box_office.start()
     assert (damaged.value.event_id, damaged.value.seq) == ("gig", entry)
     await box_office.stop()
+
+
+async def test_a_value_of_another_type_is_damage_too(
+    store: SqliteStore, database: Path, box_office: BoxOffice, open_store: OpenStore
+) -> None:
+    await lively(box_office)
+    await box_office.stop()
+    await store.close()
+    meddle(database, "UPDATE ledger SET detail = CAST(detail AS BLOB) WHERE seq = 3")
+    damaged = BoxOffice(await open_store(database))
+    with pytest.raises(LedgerDamaged, match="a value is of another type than what was written") as told:
+        await damaged.start()
+    assert told.value.event_id == "gig"
+    await damaged.stop()
 
 
 async def test_an_event_that_was_hidden_since_a_list_was_read_is_not_on_it(

@@ -339,6 +339,14 @@ def test_a_damaged_database_is_not_copied(database: Path, destination: Path, dam
     assert names(destination.parent) == set()
 
 
+def test_a_database_whose_schema_is_not_text_is_not_copied(database: Path, destination: Path) -> None:
+    content = database.read_bytes()
+    database.write_bytes(content.replace(b"CREATE TABLE", b"CREATE T\xff\xfeLE"))
+    with pytest.raises(BackupFailed, match=r"is damaged: .* Restore a backup with `fairlist restore`"):
+        copy_database(database, destination)
+    assert names(destination.parent) == set()
+
+
 def test_a_copy_into_a_folder_that_does_not_exist_says_so(database: Path, destination: Path) -> None:
     with pytest.raises(BackupFailed, match=r"nowhere.*: No such file or directory"):
         copy_database(database, destination.parent / "nowhere" / "copy.db")

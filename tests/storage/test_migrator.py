@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.storage.meddling import meddle
 from webapp.storage import migrator
 from webapp.storage.migrator import Migration, MigrationRefused, load_migrations, migrate, status
 
@@ -397,6 +398,50 @@ def test_a_damaged_database_is_refused(folder: Path, database: Path) -> None:
         file.seek((page - 1) * 4096)
         file.write(b"\xff" * 4096)
     assert "Restore a backup with `fairlist restore`" in refusal(database, migrations)
+
+
+def test_a_database_of_which_one_byte_is_left_is_refused(folder: Path, database: Path) -> None:
+    migrations = scripts(folder, FIRST)
+    migrate(database, migrations)
+    os.truncate(database, 1)
+    assert refusal(database, migrations) == (
+        f"{database} is damaged: it ends within its first page. Restore a backup with `fairlist restore`."
+    )
+    assert database.stat().st_size == 1
+
+
+def test_an_emptied_database_does_not_lose_the_log_beside_it(folder: Path, database: Path) -> None:
+    database.touch()
+    log = database.with_name("fairlist.db-wal")
+    log.write_bytes(b"changes")
+    assert refusal(database, scripts(folder, FIRST)) == (
+        f"{database} is empty, yet fairlist.db-wal beside it holds changes. Restore a backup with `fairlist restore`."
+    )
+    assert log.read_bytes() == b"changes"
+
+
+@pytest.mark.parametrize("ending", ["", "-wal"])
+def test_a_database_that_cannot_be_written_is_refused(
+    folder: Path, database: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    migrations = scripts(folder, FIRST)
+    migrate(database, migrations)
+    unwritable = database.with_name(database.name + ending)
+    unwritable.touch()
+    # What root hears of every file does not depend on permissions.
+    monkeypatch.setattr(os, "access", lambda path, mode: path != unwritable or mode != os.W_OK)
+    assert refusal(database, migrations) == (
+        f"{unwritable} cannot be written. Check its permissions, and those of its folder."
+    )
+
+
+def test_a_table_of_migrations_that_holds_something_else_is_refused(folder: Path, database: Path) -> None:
+    migrations = scripts(folder, FIRST)
+    migrate(database, migrations)
+    meddle(database, "UPDATE migrations SET applied_at = 'yesterday'")
+    assert refusal(database, migrations) == (
+        f"{database} is damaged: its table of migrations is. Restore a backup with `fairlist restore`."
+    )
 
 
 def test_a_database_in_use_is_refused(folder: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:

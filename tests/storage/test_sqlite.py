@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.storage.meddling import meddle
 from tests.storage.unwritten import AT, Unwritten, read
 from webapp.booking.details import UNTOLD, Details
 from webapp.booking.state import EventCursor
@@ -331,6 +332,19 @@ async def test_a_batch_with_a_value_that_cannot_be_stored_is_refused_and_changes
     assert await store.event("gig") == (gig.state.counts, UNTOLD)
 
 
+async def test_a_log_that_cannot_be_emptied_is_told_and_tried_again(
+    rigged_store: SqliteStore, rig: Rig, gig: Unwritten
+) -> None:
+    gig.erase("Bob")
+    await rigged_store.append([gig.addition()])
+    rig.failing = {"PRAGMA wal_checkpoint(TRUNCATE)": error_with(sqlite3.SQLITE_IOERR)}
+    for _ in range(2):
+        with pytest.raises(StoreUnreadable, match="injected"):
+            await rigged_store.forget()
+    rig.failing = {}
+    assert await rigged_store.forget()
+
+
 async def test_while_somebody_else_writes_nothing_is_changed(
     rigged_store: SqliteStore, database: Path, gig: Unwritten
 ) -> None:
@@ -402,6 +416,28 @@ async def test_a_damaged_file_cannot_be_read(open_store: OpenStore, database: Pa
     database.write_bytes(content)
     with pytest.raises(StoreUnreadable):
         await read_ledger()
+
+
+async def test_a_ledger_without_its_event_is_noticed_when_a_database_is_opened(
+    store: SqliteStore, open_store: OpenStore, database: Path, gig: Unwritten
+) -> None:
+    await store.append([gig.addition()])
+    meddle(database, "DELETE FROM events")
+    threads = set(threading.enumerate())
+    with pytest.raises(StoreUnreadable, match="event 'gig' has a ledger, and is missing from the events table"):
+        await open_store(database)
+    for thread in set(threading.enumerate()) - threads:  # or it would keep the process from ending
+        await asyncio.to_thread(thread.join)
+
+
+async def test_a_kept_answer_that_is_no_text_is_told_without_it(
+    store: SqliteStore, database: Path, gig: Unwritten
+) -> None:
+    await store.append([gig.addition(Kept(b"k" * 32, b"r" * 32, "gig", AT, "Bob"))])
+    meddle(database, "UPDATE kept_answers SET text = CAST(x'426f62ff' AS TEXT)")
+    with pytest.raises(StoreUnreadable) as problem:
+        await store.kept([b"k" * 32], 0)
+    assert str(problem.value) == "the file is damaged, restore a backup: a value of column text is not text"
 
 
 async def test_whoever_gives_up_an_append_takes_nothing_back(store: SqliteStore, gig: Unwritten) -> None:

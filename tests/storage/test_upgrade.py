@@ -14,6 +14,7 @@ import pytest
 
 from tests import effort
 from tests.server import CODE, Server
+from tests.storage.meddling import meddle
 from webapp.booking.answers import Promotion
 from webapp.booking.details import UNTOLD, Details
 from webapp.booking.ledger import Fact, commitment
@@ -199,13 +200,11 @@ def test_a_backup_of_then_can_be_restored(tmp_path: Path) -> None:
         ("DELETE FROM ledger WHERE event_id = 'gig' AND seq = 14", "13: the events table says something else"),
         ("UPDATE orders SET user_id = 'mallory' WHERE id = '64750b2cd0332f8b1224'", "3: its order now names another"),
         ("UPDATE events SET booked = 2, waiting = 0 WHERE id = 'gig'", "14: the events table says something else"),
+        ("UPDATE ledger SET detail = x'32' WHERE event_id = 'gig' AND seq = 1", "1: here or later, a value is of"),
     ],
 )
 def test_a_damaged_database_is_refused_as_it_is_and_the_damage_is_named(old: Path, damage: str, told: str) -> None:
-    with closing(sqlite3.connect(old)) as connection:
-        connection.executescript(
-            f"DROP TRIGGER ledger_entries_never_change; DROP TRIGGER ledger_entries_are_never_removed; {damage}"
-        )
+    meddle(old, damage)
     before = old.read_bytes()
     with pytest.raises(MigrationRefused, match=rf"event 'gig' is damaged at entry {told}.* Restore a backup"):
         migrate(old, SCRIPTS)

@@ -468,21 +468,6 @@ async def test_many_streams_share_channels_that_stay_short() -> None:
                 assert channel.since(0) == [counts(1, 0, 2)]
 
 
-@given(
-    joined=st.integers(0, 50),
-    others=st.integers(0, 50),
-    booked=st.integers(0, 50),
-    waiting=st.integers(0, 50),
-    head=st.integers(100, 200),
-)
-def test_only_newcomers_leave_everybody_elses_place_as_it_was(
-    joined: int, others: int, booked: int, waiting: int, head: int
-) -> None:
-    before = counts(booked, waiting, head)
-    after = counts(booked, waiting + joined, head + joined + others)
-    assert after.adds_only_newcomers_to(before) == (others == 0)
-
-
 @given(st.text())
 def test_every_line_of_a_payload_is_a_line_of_data(payload: str) -> None:
     name, *data, end, rest = message("counts", payload).decode().split("\n")

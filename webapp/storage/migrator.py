@@ -289,9 +289,9 @@ def _pending(connection: sqlite3.Connection, database: Path, migrations: Sequenc
 def _applied(connection: sqlite3.Connection, database: Path) -> dict[int, _Row]:
     tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
     if all(name.startswith("sqlite_") for (name,) in tables):
-        if 0 < (size := database.stat().st_size) < PAGE_BYTES:  # SQLite sees no page, and so nothing
+        if 0 < database.stat().st_size < PAGE_BYTES:  # SQLite takes a single byte for nothing at all
             raise MigrationRefused(
-                f"{database} is damaged: it ends after {size:,} bytes. Restore a backup with `fairlist restore`."
+                f"{database} is damaged: it ends within its first page. Restore a backup with `fairlist restore`."
             )
         return {}
     if tuple(row[1] for row in connection.execute("PRAGMA table_info(migrations)")) != COLUMNS:
