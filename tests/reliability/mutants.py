@@ -450,7 +450,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
         "webapp/storage/sqlite.py",
         '"synchronous = FULL"',
         '"synchronous = NORMAL"',
-        STORE + "test_the_writer_is_as_careful_as_it_can_be",
+        "tests/reliability/test_power_loss.py::test_what_was_answered_survives_a_power_cut_at_any_instant",
     ),
     "a failing sync before the commit swallowed": Mutant(
         "After a failed fsync people are told that nothing was changed.",
@@ -480,8 +480,8 @@ MUTANTS: Final[dict[str, Mutant]] = {
         "The server goes on writing into a database that somebody has deleted.",
         "G6",
         "webapp/storage/sqlite_writer.py",
-        "    if not files.are_in_place():\n",
-        "    if not files:\n",
+        "    if not files.are_in_place():\n        raise",
+        "    if not files:\n        raise",
         STORE + "test_a_file_deleted_or_replaced_under_the_server_is_noticed",
     ),
     "counts not compared": Mutant(
@@ -689,8 +689,8 @@ MUTANTS: Final[dict[str, Mutant]] = {
         "A token is valid after it has expired.",
         "security",
         "webapp/web/tokens.py",
-        '\n            and self._clock() < claims["exp"]',
-        "",
+        '<= self._clock() < claims["exp"]',
+        "<= self._clock()",
         "tests/web/test_tokens.py::test_a_token_is_valid_until_it_expires_to_the_second",
     ),
     "tokens of any algorithm": Mutant(
