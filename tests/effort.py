@@ -25,9 +25,9 @@ MODEL_RUNS: Final = _number("MODEL_RUNS", 2_000)
 """Runs of the state machine over the rules alone."""
 SERVICE_RUNS: Final = _number("SERVICE_RUNS", 200)
 """Runs of the state machine over the box office on a real database."""
-HTTP_RUNS: Final = _number("HTTP_RUNS", 50)
-"""Runs of each state machine over HTTP."""
-MODEL_STEPS: Final = _number("MODEL_STEPS", 40)
+HTTP_RUNS: Final = _number("HTTP_RUNS", 25)
+"""Runs of each of the two state machines over HTTP."""
+MODEL_STEPS: Final = _number("MODEL_STEPS", 30)
 """Steps of each run, at most."""
 WAITING_MANY: Final = _number("WAITING_MANY", 2**20)
 """How long the long waiting list is: a power of two, where its tree is at its costliest."""
@@ -37,11 +37,11 @@ OPERATIONS: Final = _number("OPERATIONS", 2_000)
 """Operations of the one long history, in which the disk is bad and the server is killed."""
 KILLS: Final = _number("KILLS", 20)
 """How often the server is killed under load, on one database."""
-START_KILLS: Final = _number("START_KILLS", 6)
+START_KILLS: Final = _number("START_KILLS", 3)
 """Moments of a start, and of a stop, at which the server is killed."""
 UPGRADE_KILLS: Final = _number("UPGRADE_KILLS", 20)
 """Moments of an upgrade at which it is killed, besides those around its end."""
-CHECKPOINT_KILLS: Final = _number("CHECKPOINT_KILLS", 6)
+CHECKPOINT_KILLS: Final = _number("CHECKPOINT_KILLS", 3)
 """How often the server is killed in the middle of a checkpoint."""
 POWER_CUTS: Final = _number("POWER_CUTS", 500)
 """Images of what a disk may hold after a power cut."""
@@ -53,11 +53,11 @@ DAMAGES: Final = _number("DAMAGES", 100)
 """Databases of which some bytes are not what was written."""
 STREAMS: Final = _number("STREAMS", 2_000)
 """Live streams that are open at once."""
-SOAK_S: Final = _number("SOAK_S", 15)
+SOAK_S: Final = _number("SOAK_S", 8)
 """Seconds of load under which the memory has to stay flat."""
 MUTANTS: Final = _number("MUTANTS", 2)
 """Broken copies of the server that a test must find out, at most; there are some eighty."""
-FUZZ_EXAMPLES: Final = _number("FUZZ_EXAMPLES", 60)
+FUZZ_EXAMPLES: Final = _number("FUZZ_EXAMPLES", 40)
 """Requests that are made up for each route and each phase of testing what the description says, at most."""
 
 TALLY: Final = os.environ.get("TALLY")

@@ -79,7 +79,7 @@ KINDS: Final = (
             Effort("SERVICE_RUNS", 2_000, ("tests/service/test_model.py::test_the_box_office_agrees_with_the_model",)),
             Effort(
                 "HTTP_RUNS",
-                500,
+                250,
                 (
                     f"{OVER_HTTP}::test_the_original_routes_agree_with_the_model",
                     f"{OVER_HTTP}::test_the_whole_api_agrees_with_the_model",

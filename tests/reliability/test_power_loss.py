@@ -230,10 +230,15 @@ OF_ALL = [*OF_THE_BACKUP, "after-0", "after-1"]
 
 
 def book(server: Server, name: str, guests: int) -> None:
-    """Have some guests book tickets for the gig."""
+    """Have some guests book tickets for the gig, and wait until the server has nothing more to write.
+
+    Otherwise it would go on while another program runs, and the traces of both mix in the middle of a line.
+    """
     server.as_organiser("POST /initialize", {"eventId": "gig", "tickets": TICKETS})
     for number in range(guests):
-        assert server.ask("POST /book", {"eventId": "gig", "userId": f"{name}-{number}"}).status == 200
+        reply = server.ask("POST /book", {"eventId": "gig", "userId": f"{name}-{number}"})
+        assert reply.status == 200
+    server.logged(lambda line: line.get("request_id") == reply.headers["X-Request-ID"])
 
 
 def said(tracing: Tracing, words: bytes, after: int = 0) -> int:

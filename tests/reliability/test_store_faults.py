@@ -43,7 +43,7 @@ TICKETS = 6
 TRIALS_PER_EVENT = 50
 WISHES_MAX = 400
 AFTERWARDS = 5
-STARTS = 10
+STARTS = 20
 """One fault in so many strikes a first start, which takes longer."""
 STALLED_US = 3_000_000
 PENDING = 5
