@@ -135,8 +135,9 @@ class _Walk:
 
     A call can have a place if it was asked before anything was answered that is still without one. Of several calls
     that may have caused an entry, the one is taken whose answer fits no other entry, or else the one that was answered
-    first. Neither loses a solution: where a later place, or another cause, leads to one, the calls in question can
-    change places in it.
+    first, or else, where no answer was heard, the one that is about the order and no other of the same guest. None of
+    that loses a solution: where a later place, or another cause, leads to one, the calls in question can change places
+    in it.
     """
 
     def __init__(self, calls: Iterable[Call]) -> None:
@@ -179,7 +180,7 @@ class _Walk:
             first = self._first_without_place()
             too_late = any(_may_cause(call, deed, told) for call in self._to_be_asked)
             raise Inexplicable(f"{deed} comes before this: {first}" if too_late else f"nobody asked for {deed}")
-        self._place(min(causes, key=lambda call: (not _names_its_entry(call), call.answered)))
+        self._place(min(causes, key=_urgency))
 
     def _ask(self) -> None:
         first = self._first_without_place()
@@ -310,6 +311,10 @@ def _may_cause(call: Call, deed: Deed, told: Mapping[tuple[str, str | int], Answ
         return True
     is_named = call.receipt in ("", deed.receipt) and (call.verb != "resize" or call.head == deed.head)
     return is_named and call.answer == told[call.verb, call.subject]
+
+
+def _urgency(call: Call) -> tuple[bool, int, bool]:
+    return not _names_its_entry(call), call.answered, call.verb != "cancel_order"
 
 
 def _names_its_entry(call: Call) -> bool:

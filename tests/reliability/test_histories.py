@@ -8,6 +8,7 @@ import copy
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -320,6 +321,26 @@ def test_the_checker_finds_an_order_exactly_where_there_is_one() -> None:
         assert is_believed == is_explained(relevant, ledger, Model()), f"FIRST_SEED={seed}: {list(map(str, calls))}"
         verdicts[is_believed] += 1
     assert min(verdicts[True], verdicts[False]) > STORIES / 10
+
+
+def test_two_lost_cancellations_explain_two_entries_whichever_was_asked_first() -> None:
+    ledger = [
+        Record(1, "opened", None, "1", "a"),
+        Record(2, "booked", "Bob", None, "b", "B"),
+        Record(3, "cancelled", "Bob", None, "c", "B"),
+        Record(4, "booked", "Bob", None, "d", "C"),
+        Record(5, "cancelled", "Bob", None, "e", "C"),
+    ]
+    heard = [
+        Call("open", "gig", 1, 0, 1, "open"),
+        Call("book", "gig", "Bob", 2, 3, ("booked", True)),
+        Call("book", "gig", "Bob", 6, 7, ("booked", True)),
+    ]
+    lost = [Call("cancel", "gig", "Bob", 4), Call("cancel_order", "gig", "B", 5)]
+    for one, other in (lost, lost[::-1]):
+        one.asked, other.asked = 4, 5
+        for _ in range(20):  # what is under way is a set
+            assert complaints([replace(call) for call in [*heard, *lost]], {"gig": ledger}) == []
 
 
 VERBS = (
