@@ -27,7 +27,7 @@ SERVICE_RUNS: Final = _number("SERVICE_RUNS", 200)
 """Runs of the state machine over the box office on a real database."""
 HTTP_RUNS: Final = _number("HTTP_RUNS", 25)
 """Runs of each of the two state machines over HTTP."""
-MODEL_STEPS: Final = _number("MODEL_STEPS", 40)
+MODEL_STEPS: Final = _number("MODEL_STEPS", 25)
 """Steps of each run, at most."""
 WAITING_MANY: Final = _number("WAITING_MANY", 2**20)
 """How long the long waiting list is: a power of two, where its tree is at its costliest."""

@@ -21,6 +21,8 @@ GUESTS = ("Bob", "Cleo", "Dan", "Eve", "Finn", "Gus")
 KEYS = ("key-1", "key-2", "key-3")
 TICKS_KEPT = 4
 """How long an answer is kept under its key, in steps of the clock."""
+STEPS_TO_FIND = 40
+"""Steps of a run that is to find what is broken on purpose."""
 RUNS_AT_ONCE = 200
 """Runs that are found from one seed: whoever makes them up remembers them, and slows down."""
 
@@ -463,9 +465,13 @@ class _Audited:
 
 
 def explore(make_machine: Callable[[], OriginalMachine], runs: int, *, shrink: bool = True) -> None:
-    """Run a machine many times. A failure prints its shortest form, and comes again with the same `FIRST_SEED`."""
+    """Run a machine many times. A failure prints its shortest form, and comes again with the same `FIRST_SEED`.
+
+    Where it is not to `shrink`, the failure is what is looked for.
+    """
+    steps = effort.MODEL_STEPS if shrink else STEPS_TO_FIND
     phases = [Phase.generate, *([Phase.shrink] if shrink else [])]
-    options = settings(stateful_step_count=effort.MODEL_STEPS, deadline=None, database=None, phases=phases)
+    options = settings(stateful_step_count=steps, deadline=None, database=None, phases=phases)
     for number, begun in enumerate(range(0, runs, RUNS_AT_ONCE)):
         first, at_once = effort.FIRST_SEED + number, min(RUNS_AT_ONCE, runs - begun)
 
@@ -476,6 +482,6 @@ def explore(make_machine: Callable[[], OriginalMachine], runs: int, *, shrink: b
         try:
             run_state_machine_as_test(factory, settings=settings(options, max_examples=at_once))  # type: ignore[arg-type]  # it takes any factory
         except BaseException as failure:
-            failure.add_note(f"It comes again with FIRST_SEED={first} MODEL_STEPS={effort.MODEL_STEPS}")
+            failure.add_note(f"It comes again with FIRST_SEED={first} MODEL_STEPS={steps}")
             raise
         effort.tried(at_once)

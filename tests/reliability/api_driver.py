@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from tests import effort
 from tests.client import Body, Reply
-from tests.machine import EVENTS, TICKS_KEPT, Record
+from tests.machine import EVENTS, STEPS_TO_FIND, TICKS_KEPT, Record
 from tests.model import Answer, Plan, erased_name
 from tests.reliability.crowd import told
 from tests.reliability.public_ledger import PublicLedger
@@ -27,7 +27,7 @@ HOST: Final = "tickets.example"
 """What the server is asked as, so that the links it makes stay the same when its port does not."""
 
 TICK: Final = timedelta(days=1) / TICKS_KEPT
-A_RUN: Final = timedelta(days=10) + effort.MODEL_STEPS * TICKS_KEPT * TICK
+A_RUN: Final = timedelta(days=10) + max(effort.MODEL_STEPS, STEPS_TO_FIND) * TICKS_KEPT * TICK
 """How far the clocks of two runs are apart: more than one of them can go on."""
 
 NEVER_SHOWN: Final = '"0-0-000000000000-o"'
