@@ -6,8 +6,8 @@ alike. A ledger knows the order of all that changed something, so that the searc
 Source: M. Herlihy and J. Wing, "Linearizability: a correctness condition for concurrent objects" (1990).
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -17,6 +17,7 @@ from tests.model import Answer, Model
 NEVER: Final = 2**63
 UNKNOWN: Final = "nobody knows what came of it"
 NOTHING: Final = "nothing was changed"
+WALKS_MAX: Final = 200
 
 
 class Record(NamedTuple):
@@ -71,7 +72,7 @@ def complaints(calls: Iterable[Call], ledgers: Mapping[str, Sequence[Record]]) -
     found = []
     for event in sorted(calls_at.keys() | ledgers.keys()):
         try:
-            _Walk(_once_each(calls_at[event])).along(ledgers.get(event, ()))
+            _explain(_once_each(calls_at[event]), ledgers.get(event, ()))
         except Inexplicable as problem:
             found.append(f"{event}: {problem}")
     return found
@@ -109,6 +110,23 @@ def _as_one(key: str, told: Sequence[Call], lost: Sequence[Call]) -> Call:
     return replace(min([*told, *lost], key=lambda call: call.answered), asked=asked)
 
 
+def _explain(calls: Sequence[Call], ledger: Sequence[Record]) -> None:
+    """Walk along a ledger, and once more with another cause wherever there may be one. Raises Inexplicable."""
+    problems: list[Inexplicable] = []
+    waiting = deque([frozenset[int]()])
+    while waiting and len(problems) < WALKS_MAX:
+        others = waiting.popleft()
+        walk = _Walk(calls, others)
+        try:
+            walk.along(ledger)
+        except Inexplicable as problem:
+            problems.append(problem)
+            waiting += [others | {seq} for seq in walk.doubtful if seq > max(others, default=0)]
+        else:
+            return
+    raise problems[0]
+
+
 class Deed(NamedTuple):
     """What somebody's request did, as a ledger tells it: its first entry, and the request with its answer.
 
@@ -135,12 +153,16 @@ class _Walk:
 
     A call can have a place if it was asked before anything was answered that is still without one. Of several calls
     that may have caused an entry, the one is taken whose answer fits no other entry, or else the one that was answered
-    first, or else, where no answer was heard, the one that is about the order and no other of the same guest. None of
-    that loses a solution: where a later place, or another cause, leads to one, the calls in question can change places
-    in it.
+    first. Neither loses a solution: where a later place, or another cause, leads to one, the calls in question can
+    change places in it.
+
+    There is one exception. A cancellation by the guest's name that was answered may have ended a later order of his, if
+    one of this very order was lost. Such entries are `doubtful`; at the `others` the lost one is taken.
     """
 
-    def __init__(self, calls: Iterable[Call]) -> None:
+    def __init__(self, calls: Iterable[Call], others: Set[int] = frozenset()) -> None:
+        self.doubtful: list[int] = []
+        self._others = others
         calls = [call for call in calls if call.answer != NOTHING]
         self._model = Model()
         self._orders: dict[str, int] = {}  # to their numbers, as the model counts them
@@ -180,7 +202,12 @@ class _Walk:
             first = self._first_without_place()
             too_late = any(_may_cause(call, deed, told) for call in self._to_be_asked)
             raise Inexplicable(f"{deed} comes before this: {first}" if too_late else f"nobody asked for {deed}")
-        self._place(min(causes, key=_urgency))
+        cause = min(causes, key=_urgency)
+        lost = [call for call in causes if call.verb == "cancel_order" and call.answer == UNKNOWN]
+        if lost and cause.verb == "cancel":
+            self.doubtful.append(deed.entry.seq)
+            cause = lost[0] if deed.entry.seq in self._others else cause
+        self._place(cause)
 
     def _ask(self) -> None:
         first = self._first_without_place()

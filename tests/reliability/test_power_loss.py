@@ -137,7 +137,7 @@ def losses(history: History, seeds: Iterable[int]) -> list[str]:
         for cut, image in images(history.tracing, seeds, folder):
             told = history.complaints(cut, image, runner.run(opened(image / "data" / "fairlist.db")))
             found += [f"{complaint}, if the power goes before step {cut}" for complaint in told]
-            effort.tried(not told)
+            effort.tried(int(not told))
     return found
 
 
