@@ -76,4 +76,4 @@ def tried(number: int = 1) -> None:
     if TALLY is not None:
         test = os.environ.get("PYTEST_CURRENT_TEST", "").removesuffix(" (call)")
         with Path(TALLY).open("a") as file:
-            file.write(f"{int(number)}\t{test}\n")
+            file.write(f"{number}\t{test}\n")
