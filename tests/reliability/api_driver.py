@@ -172,6 +172,9 @@ class OriginalDriver:
             entries = self._ledgers[event].entries if existed else None
             assert self._entries(event, 0) == entries, "the past is another one"
 
+    def _named_order(self, order_id: str) -> Order:
+        return next(order for orders in self._orders.values() for order in orders if order.id == order_id)
+
     def _order(self, event: str, order_id: str) -> Order:
         return next(order for order in self._orders[event] if order.id == order_id)
 
@@ -484,7 +487,10 @@ class ApiDriver(OriginalDriver):
         ]
         again, first = reply.json, before.json
         for now, then in zip(again.get("promotions", ()), first.get("promotions", ()), strict=True):
-            order = next(order for orders in self._orders.values() for order in orders if order.id == now["id"])
+            order = self._named_order(now["id"])
             assert now["userId"] == order.guest
             then["userId"] = order.guest
+        if again.get("userId") is None and first.get("userId") is not None:
+            assert self._named_order(first["id"]).guest is None
+            first["userId"] = None
         assert again == first
