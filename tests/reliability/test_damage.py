@@ -465,6 +465,23 @@ def test_a_server_whose_log_is_cut_under_it_ends_before_it_answers_again(tmp_pat
         assert server.wait() == 70
 
 
+@pytest.mark.parametrize(
+    "doing", ["PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA wal_checkpoint(RESTART)", "VACUUM", "PRAGMA optimize"]
+)
+def test_a_program_that_shortens_the_log_and_loses_nothing_disturbs_nobody(tmp_path: Path, doing: str) -> None:
+    with Server(tmp_path) as server:
+        server.as_organiser("POST /initialize", {"eventId": "hall", "tickets": 3})
+        book(server, "Bob")
+        with closing(sqlite3.connect(server.database, isolation_level=None)) as other:
+            other.execute(doing)
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        book(server, "Cleo")
+        server.kill()
+        server.start()
+        assert server.ask("GET /status/hall").json["available"] == 1
+        server.verify()
+
+
 def test_the_index_of_the_log_is_made_again(tmp_path: Path) -> None:
     with Server(tmp_path) as server:
         server.as_organiser("POST /initialize", {"eventId": "hall", "tickets": 3})

@@ -174,5 +174,5 @@ async def everything_is_gone(store: SqliteStore, database: Path, words: bytes) -
     return not any(words in path.read_bytes() for path in database.parent.iterdir())
 
 
-async def unswept(_files: object) -> bool:
+async def unswept() -> bool:
     return False

@@ -174,6 +174,6 @@ def test_a_server_with_a_mistake_is_complained_about(
         prepared(server)
         sign_in = f"Authorization: {ADA['Authorization']}"
         at_once = ("--no-shrink", "--max-failures", "1")
-        run = fuzz(server, tmp_path / "fuzz", [operation], "--header", sign_in, *at_once, examples=60)
+        run = fuzz(server, tmp_path / "fuzz", [operation], "--header", sign_in, *at_once, examples=200)
     assert run.status == 1
     assert complaint in run.said, run.said

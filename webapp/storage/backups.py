@@ -101,7 +101,7 @@ def explanation(error: sqlite3.Error | UnicodeDecodeError, database: Path) -> st
     return f"SQLite cannot work on {database}: {error}. Check that it exists, its permissions, and the free disk space."
 
 
-def unreadable_text(error: sqlite3.Error | UnicodeDecodeError) -> str | None:
+def unreadable_text(error: Exception) -> str | None:
     """What the error tells of bytes that are no UTF-8, without them, since they may be a name; None for other errors.
 
     Python raises UnicodeDecodeError where SQLite's own words quote a damaged schema.

@@ -66,6 +66,7 @@ class SqliteStore(SqliteReader):
             await self._reader.close()
         finally:
             await self._writer.close()
+            self._files.close()
 
     async def append(self, batch: Sequence[Addition]) -> None:
         """Store all additions, or none: one transaction, on disk when this returns.
@@ -85,7 +86,7 @@ class SqliteStore(SqliteReader):
             self._is_clean = True  # unless something is erased meanwhile
             try:
                 is_empty = await self._writer.empty_log(self._files)
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OSError) as error:
                 self._is_clean = False
                 raise StoreUnreadable(told(error)) from error
             self._is_clean = self._is_clean and is_empty
@@ -98,7 +99,7 @@ class SqliteStore(SqliteReader):
         """
         self._is_clean = False  # as long as the new pages are in the -wal file, the old ones are in the database
         try:
-            return await self._writer.sweep(self._files)
+            return await self._writer.sweep()
         except sqlite3.Error as error:
             raise StoreUnreadable(told(error)) from error
 

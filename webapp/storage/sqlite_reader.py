@@ -310,7 +310,7 @@ def _event(row: tuple[Any, ...]) -> Event:
     return Event(counts, details)
 
 
-def told(error: sqlite3.Error | UnicodeDecodeError) -> str:
+def told(error: Exception) -> str:
     """What went wrong, in a sentence with the code; where the file is damaged, also what to do."""
     if (damage := unreadable_text(error)) is not None:
         return f"the file is damaged, restore a backup: {damage}"

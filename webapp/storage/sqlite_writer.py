@@ -1,6 +1,8 @@
 """How a batch gets into a SQLite file: in one transaction, in one hop to the writing connection's thread."""
 
+import os
 import sqlite3
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -61,40 +63,52 @@ class WritingConnection(aiosqlite.Connection):
         in_thread: Callable[..., Awaitable[bool]] = self._execute
         return await in_thread(_empty_log, self._conn, database)
 
-    async def sweep(self, database: "DatabaseFiles") -> bool:
+    async def sweep(self) -> bool:
         """Make the database anew where something was erased from it; whether that was so. Raises sqlite3.Error."""
         in_thread: Callable[..., Awaitable[bool]] = self._execute
-        return await in_thread(_sweep, self._conn, database)
+        return await in_thread(_sweep, self._conn)
 
 
 class DatabaseFiles:
-    """The files of an open database, to notice when somebody deletes, replaces or cuts them under the server."""
+    """The files of an open database, to notice when somebody deletes, replaces or cuts them under the server.
+
+    How much of the -wal file counts, its index says, the -shm file. That one is opened once and kept open: closing it
+    would give up the locks which SQLite holds on it in the same process. Another program may well shorten the -wal
+    file, if it brings everything into the database before.
+
+    Source: https://sqlite.org/walformat.html, "The WAL-Index Header".
+    """
 
     def __init__(self, database: Path) -> None:
         self._paths = (database, database.with_name(database.name + "-wal"))
-        self._seen = self._looked()
+        self._seen = [_found(path)[:2] for path in self._paths]
+        self._index: int | None = os.open(database.with_name(database.name + "-shm"), os.O_RDONLY | os.O_CLOEXEC)
 
     def are_in_place(self) -> bool:
-        """Whether the paths still name the files that were there at the start, and none has become shorter."""
-        return all(
-            seen is not None and found is not None and found[:2] == seen[:2] and found[2] >= seen[2]
-            for seen, found in zip(self._seen, self._looked(), strict=True)
-        )
+        """Whether the paths still name the files that were there at the start, and nothing that counts is cut off."""
+        found = [_found(path) for path in self._paths]
+        return [file[:2] for file in found] == self._seen and found[1][2] >= self._log_bytes()
 
-    def were_changed(self) -> None:
-        """Note how long the files are now that the server has written them itself."""
-        self._seen = self._looked()
+    def close(self) -> None:
+        """Let go of the index, once SQLite has."""
+        if self._index is not None:
+            os.close(self._index)
+            self._index = None
 
-    def _looked(self) -> list[tuple[int, int, int] | None]:
-        return [self._found(path) for path in self._paths]
+    def _log_bytes(self) -> int:
+        assert self._index is not None, "the files are looked at only while the database is open"
+        header = os.pread(self._index, 20, 0)
+        page, frames = (int.from_bytes(header[start:end], sys.byteorder) for start, end in ((14, 16), (16, 20)))
+        return 32 + frames * (24 + (65_536 if page == 1 else page)) if frames else 0
 
-    @staticmethod
-    def _found(path: Path) -> tuple[int, int, int] | None:
-        try:
-            found = path.stat()
-        except FileNotFoundError:
-            return None
-        return found.st_dev, found.st_ino, found.st_size
+
+def _found(path: Path) -> tuple[int, int, int]:
+    """Device, number and length of a file; nothing of one that is not there."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0, 0, 0
+    return found.st_dev, found.st_ino, found.st_size
 
 
 def _write(connection: sqlite3.Connection, files: DatabaseFiles, batch: Sequence[Addition]) -> None:
@@ -123,7 +137,6 @@ def _write(connection: sqlite3.Connection, files: DatabaseFiles, batch: Sequence
             raise OutcomeUnknown(told(error)) from error
         _roll_back(connection)
         raise NotCommitted(told(error)) from error
-    files.were_changed()
 
 
 def _empty_log(connection: sqlite3.Connection, files: DatabaseFiles) -> bool:
@@ -135,16 +148,14 @@ def _empty_log(connection: sqlite3.Connection, files: DatabaseFiles) -> bool:
         was_hindered, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     finally:
         connection.execute(f"PRAGMA busy_timeout = {patience_ms}")
-    files.were_changed()
     return not was_hindered
 
 
-def _sweep(connection: sqlite3.Connection, files: DatabaseFiles) -> bool:
+def _sweep(connection: sqlite3.Connection) -> bool:
     if connection.execute("PRAGMA user_version").fetchone() != (ERASED,):
         return False
     connection.execute("VACUUM")
     connection.execute("PRAGMA user_version = 0")
-    files.were_changed()
     return True
 
 
