@@ -6,8 +6,9 @@ PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Arguments for the program that a target ends in: make test ARGS='-k waiting'
 ARGS ?=
-# Four files of tests at once, since many wait more than they work; ARGS='-n 0' runs one after the other.
-SIDE_BY_SIDE := --numprocesses 4 --dist loadfile
+# Four files of tests at once, since many wait more than they work, and in their order, since the longest have few tests.
+# ARGS='-n 0' runs one after the other.
+SIDE_BY_SIDE := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 define install
 	$(PIP) install --quiet --require-hashes --requirement $(1)
