@@ -15,7 +15,7 @@ CONTEXT_WORDS: Final = (
 COMMON: Final = Path(__file__).with_name("common_passwords.txt")
 """Passwords and first names of 8 characters or more, one a line, in small letters, as they were found in breaches.
 
-Source: the lists of https://github.com/dropbox/zxcvbn, in the edition of its Python port, 4.5.0.
+Source: the lists of https://github.com/dropbox/zxcvbn, in the edition of its Python port, 4.5.0, all but one name.
 """
 
 

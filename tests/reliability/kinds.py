@@ -92,14 +92,21 @@ KINDS: Final = (
     Kind(
         "interleavings",
         "G1–G9, G12–G14",
-        (INTERLEAVINGS, ORDERS, KEYS, "tests/service/test_broken_box_offices.py", "tests/service/test_seeded_loop.py"),
+        (
+            INTERLEAVINGS,
+            ORDERS,
+            KEYS,
+            "tests/service/test_broken_box_offices.py",
+            "tests/service/test_patience.py",
+            "tests/service/test_seeded_loop.py",
+        ),
         (Effort("INTERLEAVINGS", 20_000, SCENARIOS), Effort("OTHER_INTERLEAVINGS", 1_000)),
         long_s=1_500,
     ),
     Kind(
         "linearizability",
         "G1–G5, G7–G10, G12",
-        (HISTORIES,),
+        (HISTORIES, "tests/web/test_rush.py", "tests/web/test_idempotency.py"),
         (
             Effort(
                 "HISTORIES", 1_000, (f"{HISTORIES}::test_one_order_explains_what_concurrent_clients_were_answered",)
@@ -141,7 +148,7 @@ KINDS: Final = (
     Kind(
         "store faults",
         "G6, G7, G11–G14",
-        (FAULTS, "tests/storage/test_sqlite.py"),
+        (FAULTS, "tests/storage/test_sqlite.py", "tests/web/test_server.py"),
         (
             Effort(
                 "FAULTS",
@@ -167,6 +174,8 @@ KINDS: Final = (
             "tests/web/test_hostile_input.py",
             "tests/web/test_hostile_api.py",
             "tests/web/test_fuzz.py",
+            "tests/web/test_booking_limit.py",
+            "tests/web/test_limiter.py",
             "tests/test_proxy.py",
         ),
         (Effort("FUZZ_EXAMPLES", 600),),
@@ -193,7 +202,12 @@ KINDS: Final = (
     Kind(
         "secrets and erasure",
         "–",
-        ("tests/reliability/test_secrets.py", "tests/reliability/test_erasure_of_files.py"),
+        (
+            "tests/reliability/test_secrets.py",
+            "tests/reliability/test_erasure_of_files.py",
+            "tests/service/test_forgetting.py",
+            "tests/storage/test_forgetting.py",
+        ),
         long_s=20,
     ),
     Kind(
