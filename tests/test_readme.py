@@ -12,8 +12,8 @@ import pytest
 
 from tests.screenshots import DOCS, PICTURES, described
 from tests.server import CODE, PASSWORD, Server
+from tests.settings_table import markdown_table
 from webapp.cli import main
-from webapp.settings import markdown_table
 
 README = (CODE / "README.md").read_text()
 CHANGELOG = (CODE / "CHANGELOG.md").read_text()

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.settings_table import markdown_table
 from tests.web.unhurried import UNHURRIED
-from webapp.settings import SETTINGS, Settings, SettingsInvalid, environment, markdown_table
+from webapp.settings import SETTINGS, Settings, SettingsInvalid, environment
 from webapp.weak_passwords import COMMON, LENGTH_MIN
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -42,6 +43,7 @@ def test_nothing_has_to_be_set() -> None:
         bookings_per_minute=300,
         desk_idle_s=600,
         erase_after_days=0,
+        direct_lane=True,
     )
 
 
@@ -84,6 +86,7 @@ def test_everything_can_be_set() -> None:
         bookings_per_minute=0,
         desk_idle_s=30,
         erase_after_days=90,
+        direct_lane=True,
     )
 
 

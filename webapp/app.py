@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from quart import Quart
 
@@ -27,11 +28,13 @@ from webapp.web.assets import assets
 from webapp.web.auth import Gatekeeper
 from webapp.web.connection import Connection
 from webapp.web.contract import contract
+from webapp.web.direct_lane import DirectLane
 from webapp.web.event_calendar import event_calendar
 from webapp.web.event_list import event_list
 from webapp.web.event_page import event_page
 from webapp.web.health import health
 from webapp.web.ledger_page import ledger_page
+from webapp.web.limiter import SenderLimit
 from webapp.web.live import live
 from webapp.web.metrics import metrics as metrics_front
 from webapp.web.order_page import order_page
@@ -47,9 +50,13 @@ BODY_TIMEOUT_S = 8
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server's application with everything behind it open; the password if one was generated just now."""
+    """A server's application with everything behind it open; the password if one was generated just now.
+
+    There is no `lane` around the application where it is switched off.
+    """
 
     app: Quart
+    lane: DirectLane | None
     box_office: BoxOffice
     generated_password: str | None
 
@@ -93,10 +100,12 @@ async def running(settings: Settings, requests: Log, on_fatal: Callable[[], None
         if settings.erase_after_days:
             retention = Retention(box_office, enquiries, settings.erase_after_days)
             await opened.enter_async_context(_in_background(retention.keep()))
-        parts = Parts(settings, box_office, enquiries, gatekeeper, metrics)
+        booking_limit = SenderLimit(settings.bookings_per_minute)
+        parts = Parts(settings, box_office, enquiries, gatekeeper, metrics, booking_limit)
         app = create_app(parts, requests)
         await opened.enter_async_context(_in_background(metrics.watch_loop()))
-        yield Running(app, box_office, generated_password)
+        lane = DirectLane(parts, cast(guard.Guard, app.asgi_app)) if settings.direct_lane else None
+        yield Running(app, lane, box_office, generated_password)
 
 
 def create_app(parts: Parts, requests: Log) -> Quart:

@@ -79,6 +79,7 @@ class BoxOffice:
             self.announcements,
             clock=clock,
             fold=self._desks.folding,
+            on_settled=self._desks.forget_if_unknown,
             on_failure=self._end_of_knowledge,
             on_commit=on_commit,
         )
@@ -145,10 +146,22 @@ class BoxOffice:
 
         Raises Refusal `event_not_found`, `not_open_yet`, `booking_closed`, AnsweredBefore, Unavailable.
         """
+        return await self.booking(event_id, guest, actor, contact, once=once)
+
+    def booking(
+        self,
+        event_id: str,
+        guest: str,
+        actor: Actor = "guest",
+        contact: Contact = NOBODY_KNOWN,
+        *,
+        once: Once | None = None,
+    ) -> asyncio.Future[Placement]:
+        """A wish to book that is handed in; its outcome is that of `book`. Raises Unavailable."""
         random = self._randomness(21)
         order_id = _order_id(self._clock(), random[:5])
         rule = partial(decisions.book, guest=guest, order_id=order_id, salt=random[5:], contact=contact)
-        return await self._settled(event_id, rule, actor, once)
+        return self._handed_in(event_id, rule, actor, once)
 
     async def cancel(
         self,
@@ -284,6 +297,9 @@ class BoxOffice:
     # Handing in and looking up
 
     async def _settled(self, event_id: str, rule: Rule[A], actor: Actor, once: Once | None = None) -> A:
+        return await self._handed_in(event_id, rule, actor, once)
+
+    def _handed_in(self, event_id: str, rule: Rule[A], actor: Actor, once: Once | None = None) -> asyncio.Future[A]:
         if self._closed_because is not None:
             raise Unavailable("shutting_down", self._closed_because, 5)
         waiting = desk.pending if (desk := self._desks.get(event_id)) else ()
@@ -294,10 +310,7 @@ class BoxOffice:
         future: asyncio.Future[A] = loop.create_future()
         self._committer.hand_in(desk, Command(rule, actor, future, once))
         self._unanswered.append((loop.time() + ANSWER_TIMEOUT_S, future))
-        try:
-            return await future
-        finally:
-            self._desks.forget_if_unknown(desk)
+        return future
 
     async def _seen(self, event_id: str, look: Callable[[EventState], T]) -> T:
         """What a look at an event's state finds, while nobody changes it."""

@@ -29,8 +29,9 @@ class Committer:
     """Settles commands fairly and durably; `run` is its life.
 
     `clock` gives microseconds since 1970, UTC. `fold` is asked to fold a desk that has commands but no state, and to
-    line it up afterwards. `on_failure` is called once, when what is stored can no longer be known; `on_commit` after
-    every batch that was stored, with its number of entries and the seconds that storing it took.
+    line it up afterwards; `on_settled` is called with each desk of a batch that is over. `on_failure` is called once,
+    when what is stored can no longer be known; `on_commit` after every batch that was stored, with its number of
+    entries and the seconds that storing it took.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Committer:
         *,
         clock: Callable[[], int],
         fold: Callable[[Desk], object],
+        on_settled: Callable[[Desk], object],
         on_failure: Callable[[], None],
         on_commit: Callable[[int, float], object],
     ) -> None:
@@ -49,6 +51,7 @@ class Committer:
         self._announcements = announcements
         self._clock = clock
         self._fold = fold
+        self._on_settled = on_settled
         self._on_failure = on_failure
         self._on_commit = on_commit
         self._line: deque[Desk] = deque()  # folded desks with pending commands, in turn
@@ -129,6 +132,7 @@ class Committer:
         finally:
             for settlement in settlements:
                 settlement.desk.lock.release()
+                self._on_settled(settlement.desk)
 
     async def _decide(self, settlement: Settlement, room: int) -> int:
         """Let the rules decide a desk's pending commands until `room` entries are made; returns how many were."""

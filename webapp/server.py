@@ -11,7 +11,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, cast
 
 import click
 import uvicorn
@@ -21,6 +22,7 @@ from webapp import __version__
 from webapp.app import running
 from webapp.log import Log
 from webapp.settings import Settings
+from webapp.web.direct_lane import DirectLane
 from webapp.web.protocol import BoundedProtocol
 
 log = logging.getLogger(__name__)
@@ -70,7 +72,7 @@ async def _serve(settings: Settings, requests: Log) -> int:
 
     with listening_socket(settings.host, settings.port) as listening:
         async with running(settings, requests, on_fatal=end) as everything:
-            server = Server(uvicorn_config(everything.app, settings), everything.box_office.wind_down)
+            server = Server(uvicorn_config(everything.app, everything.lane, settings), everything.box_office.wind_down)
             gc.collect()
             gc.freeze()  # what was made at the start takes no part in later collections, which stop the loop
             _welcome(settings, listening.getsockname()[1], everything.generated_password)
@@ -180,12 +182,12 @@ def listening_socket(host: str, port: int) -> socket.socket:
     return bound
 
 
-def uvicorn_config(app: Callable[..., Any], settings: Settings) -> uvicorn.Config:
+def uvicorn_config(app: Callable[..., Any], lane: DirectLane | None, settings: Settings) -> uvicorn.Config:
     """uvicorn on uvloop and httptools, without logs of its own; only trusted proxies are believed."""
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http=BoundedProtocol,
+        http=cast(type[asyncio.Protocol], partial(BoundedProtocol, lane=lane)),
         ws="none",
         lifespan="off",
         log_config=None,

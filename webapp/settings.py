@@ -79,6 +79,12 @@ def _whole_number(at_least: int, at_most: int) -> Callable[[str], int]:
     return parse
 
 
+def _switch(text: str) -> bool:
+    if text in {"on", "off"}:
+        return text == "on"
+    raise _Mistake("must be on or off")
+
+
 def _app_env(text: str) -> AppEnv:
     if text in get_args(AppEnv):
         return cast(AppEnv, text)
@@ -231,11 +237,18 @@ ERASE_AFTER_DAYS: Final = Setting(
     "Days after an event when its guests’ names and e-mail addresses are erased; `0` for never",
     _whole_number(0, 36_500),
 )
+DIRECT_LANE: Final = Setting(
+    "DIRECT_LANE",
+    "on",
+    "Whether simple bookings, cancellations and questions of programs go round the web framework; `off` changes speed "
+    "alone",
+    _switch,
+)
 
 SETTINGS: Final[tuple[Setting[object], ...]] = (
     HOST, PORT, PUBLIC_URL, TRUSTED_PROXIES, DATA_DIR, DATABASE_URL, ADMIN_USER, ADMIN_PASS, AUTH_SECRET, TOKEN_EXP,
     APP_ENV, PENDING_MAX, STREAMS_MAX, STREAMS_PER_ADDRESS, BOOKINGS_PER_MINUTE, DESK_IDLE_S,
-    ERASE_AFTER_DAYS,
+    ERASE_AFTER_DAYS, DIRECT_LANE,
 )  # fmt: skip
 
 # What would be passed over in silence where data is private and temporary, though somebody relies on it.
@@ -263,6 +276,7 @@ class Settings:
     bookings_per_minute: int
     desk_idle_s: int
     erase_after_days: int
+    direct_lane: bool
 
     @property
     def authentication(self) -> bool:
@@ -315,6 +329,7 @@ class Settings:
             bookings_per_minute=reader.value(BOOKINGS_PER_MINUTE),
             desk_idle_s=reader.value(DESK_IDLE_S),
             erase_after_days=reader.value(ERASE_AFTER_DAYS),
+            direct_lane=reader.value(DIRECT_LANE),
         )
         if private:
             reader.refuse(_PRODUCTION_ONLY, f"must not be set with APP_ENV={app_env}, which would not use it")
@@ -380,17 +395,3 @@ def environment() -> dict[str, str]:
     except (OSError, ValueError) as problem:
         raise SettingsInvalid([f"The file .env cannot be read: {problem}. It must be readable UTF-8 text."]) from None
     return {name: value for name, value in below.items() if value is not None} | dict(os.environ)
-
-
-def markdown_table() -> str:
-    """The table of all settings, as the README shows it."""
-    rows = [
-        (
-            f"`{setting.name}`" + (f" or `{setting.name}_FILE`" if setting.secret else ""),
-            f"`{setting.default}`" if setting.default else setting.otherwise,
-            setting.meaning,
-        )
-        for setting in SETTINGS
-    ]
-    lines = [("setting", "default", "meaning"), ("---", "---", "---"), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

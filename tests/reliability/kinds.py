@@ -16,6 +16,7 @@ HISTORIES: Final = "tests/reliability/test_histories.py"
 INTERLEAVINGS: Final = "tests/service/test_interleavings.py"
 KEYS: Final = "tests/service/test_interleaved_keys.py"
 KILLS: Final = "tests/reliability/test_kill.py"
+LANE: Final = "tests/web/test_direct_lane.py"
 ORDERS: Final = "tests/service/test_interleaved_orders.py"
 UPGRADE: Final = "tests/storage/test_upgrade.py"
 OVER_HTTP: Final = "tests/reliability/test_model_over_http.py"
@@ -174,11 +175,19 @@ KINDS: Final = (
             "tests/web/test_hostile_input.py",
             "tests/web/test_hostile_api.py",
             "tests/web/test_fuzz.py",
+            LANE,
             "tests/web/test_booking_limit.py",
             "tests/web/test_limiter.py",
             "tests/test_proxy.py",
         ),
-        (Effort("FUZZ_EXAMPLES", 600),),
+        (
+            Effort("FUZZ_EXAMPLES", 600),
+            Effort(
+                "SAME_ANSWERS",
+                1_000,
+                (f"{LANE}::test_both_answer_whatever_is_sent_with_the_same_bytes_and_note_the_same",),
+            ),
+        ),
         long_s=300,
     ),
     Kind("who may what", "–", ("tests/web/test_who_may_what.py",), long_s=20),

@@ -2,6 +2,7 @@
 
 import html
 import re
+import time
 from typing import Final, cast
 
 from quart import Quart, Response
@@ -16,6 +17,8 @@ from webapp.metrics import Metrics
 from webapp.settings import Settings
 from webapp.storage.store import Archive
 from webapp.web.auth import Gatekeeper
+from webapp.web.limiter import Clock as Timer
+from webapp.web.limiter import SenderLimit
 from webapp.web.parts import Parts
 from webapp.web.passwords import Credentials
 from webapp.web.secrets import Secrets
@@ -36,8 +39,10 @@ class Clock:
         return self.now
 
 
-def app_over(box_office: BoxOffice, **environ: str) -> Quart:
-    """The app, with sign-in as USER unless the environment says otherwise."""
+def app_over(
+    box_office: BoxOffice, *, timer: Timer = time.monotonic, requests: Log | None = None, **environ: str
+) -> Quart:
+    """The app, with sign-in as USER unless the environment says otherwise; bookings are limited by the timer."""
     settings = Settings.read(environ)
     gatekeeper = Gatekeeper(
         lambda: CREDENTIALS,
@@ -46,7 +51,9 @@ def app_over(box_office: BoxOffice, **environ: str) -> Quart:
         open_to_all=not settings.authentication,
     )
     archive = cast(Archive, getattr(box_office, "_store", None))  # a test that looks at the routes alone has none
-    return create_app(Parts(settings, box_office, Enquiries(archive, box_office), gatekeeper, Metrics()), Log())
+    limit = SenderLimit(settings.bookings_per_minute, timer)
+    parts = Parts(settings, box_office, Enquiries(archive, box_office), gatekeeper, Metrics(), limit)
+    return create_app(parts, requests or Log())
 
 
 async def words(answer: Response) -> str:

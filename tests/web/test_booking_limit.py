@@ -21,8 +21,6 @@ from tests.server import PASSWORD, USER, Server
 from tests.web import pages
 from tests.web.unhurried import Watch
 from webapp.box_office import BoxOffice
-from webapp.web.booking_limit import EXTENSION
-from webapp.web.limiter import Limiter
 from webapp.web.parts import NAME
 
 ORDERS = "POST /ui/events/gig/orders"
@@ -245,9 +243,7 @@ def watch() -> Watch:
 async def app(box_office: BoxOffice, watch: Watch) -> Quart:
     """An app where an address may book three times in a minute, with a gig."""
     await box_office.open_event("gig", tickets=1_000)
-    app = pages.app_over(box_office, BOOKINGS_PER_MINUTE="3")
-    app.extensions[EXTENSION] = Limiter(burst=3, every_s=20, clock=watch)
-    return app
+    return pages.app_over(box_office, timer=watch, BOOKINGS_PER_MINUTE="3")
 
 
 async def post(browser: Browser, guest: str = "Bob", **headers: str) -> Response:

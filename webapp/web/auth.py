@@ -119,17 +119,24 @@ class Gatekeeper:
 
         Raises TooManyAttempts.
         """
-        user = self._credentials().user
+        if (known := self.known_at_once(authorization)) is not None:
+            return known
+        scheme, rest = _scheme_and_rest(authorization or "")
+        if scheme == "basic" and (pair := _user_and_password(rest)):
+            user = self._credentials().user
+            return Organiser(user, "password") if await self.verify_password(*pair, address) else WRONG_PASSWORD
+        return UNREADABLE
+
+    def known_at_once(self, authorization: str | None) -> Organiser | Nobody | None:
+        """The same, where no password has to be looked at; None where one has, or the value makes no sense."""
         if self.open_to_all:
-            return Organiser(user, "nothing")
+            return Organiser(self._credentials().user, "nothing")
         if not authorization:
             return UNNAMED
         scheme, rest = _scheme_and_rest(authorization)
-        if scheme == "basic" and (pair := _user_and_password(rest)):
-            return Organiser(user, "password") if await self.verify_password(*pair, address) else WRONG_PASSWORD
         if scheme == "bearer":
-            return Organiser(user, "token") if self.tokens.is_valid(rest) else WRONG_TOKEN
-        return UNREADABLE
+            return Organiser(self._credentials().user, "token") if self.tokens.is_valid(rest) else WRONG_TOKEN
+        return None
 
     async def verify_password(self, user: str, password: str, address: str) -> bool:
         """Whether these are the organiser's. Requests that ask the same at the same time share one hashing.

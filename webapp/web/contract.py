@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 from quart import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp.booking.answers import Refusal
+from webapp.booking.answers import Cancellation, Placement, Refusal
 from webapp.booking.state import Counts
 from webapp.web import parsing
 from webapp.web.asking import require_organiser, require_password
@@ -46,9 +46,7 @@ async def book() -> Response:
     """Book a ticket, or join the waiting list."""
     await count_against_limit()
     event_id, user_id = parsing.parse((EVENT_ID, USER_ID), await body())
-    placement = await box_office().book(event_id, user_id)
-    assigned = {"assigned": placement.status == "booked"}
-    return answer(assigned if placement.is_new else {**assigned, "message": ALREADY[placement.status]})
+    return answer(booking_told(await box_office().book(event_id, user_id)))
 
 
 @contract.post("/cancel")
@@ -56,8 +54,7 @@ async def cancel() -> Response:
     """End a guest's order; names who got the ticket."""
     await require_organiser()
     event_id, user_id = parsing.parse((EVENT_ID, USER_ID), await body())
-    cancellation = await box_office().cancel(event_id, user_id, "organiser")
-    return answer({"reassignedTo": cancellation.promoted[0].named if cancellation.promoted else None})
+    return answer(cancellation_told(await box_office().cancel(event_id, user_id, "organiser")))
 
 
 @contract.get("/status/<path:event_id>")
@@ -70,14 +67,7 @@ async def status(event_id: str) -> Response:
     tag = etag(counts)
     if request.if_none_match.contains_weak(tag):
         return Response("", 304, {"ETag": f'"{tag}"', "Cache-Control": "no-cache"})
-    found = answer(
-        {
-            "eventId": counts.event_id,
-            "total": counts.capacity,
-            "available": counts.available,
-            "waitingList": counts.waiting,
-        }
-    )
+    found = answer(status_told(counts))
     found.headers.update({"ETag": f'"{tag}"', "Cache-Control": "no-cache"})
     return found
 
@@ -97,12 +87,34 @@ def etag(counts: Counts) -> str:
     return f"{counts.head}-{counts.head_hash[:6].hex()}"
 
 
-_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+def booking_told(placement: Placement) -> dict[str, Any]:
+    """What who booked is told."""
+    assigned = {"assigned": placement.status == "booked"}
+    return assigned if placement.is_new else {**assigned, "message": ALREADY[placement.status]}
+
+
+def cancellation_told(cancellation: Cancellation) -> dict[str, Any]:
+    """What who cancelled is told: the guest who got the ticket."""
+    return {"reassignedTo": cancellation.promoted[0].named if cancellation.promoted else None}
+
+
+def status_told(counts: Counts) -> dict[str, Any]:
+    """How full an event is, as programs are told."""
+    return {
+        "eventId": counts.event_id,
+        "total": counts.capacity,
+        "available": counts.available,
+        "waitingList": counts.waiting,
+    }
+
+
+encoded: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""A JSON object as text."""
 
 
 def answer(members: dict[str, Any]) -> Response:
     """A JSON object as an answer."""
-    return Response(_json(members), content_type="application/json")
+    return Response(encoded(members), content_type="application/json")
 
 
 async def body() -> dict[str, Any]:

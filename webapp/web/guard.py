@@ -8,7 +8,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from functools import lru_cache
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
@@ -26,6 +26,9 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Send = Callable[[Any], Awaitable[None]]
 Application = Callable[[Any, Any, Any], Awaitable[None]]
+Field = tuple[bytes, bytes]
+Fields = tuple[Field, ...]
+"""Header fields, as ASGI has them: names in small letters, and values."""
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -33,7 +36,7 @@ CONTENT_SECURITY_POLICY: Final = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     b"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-HEADERS: Final = (
+HEADERS: Final[Fields] = (
     (b"content-security-policy", CONTENT_SECURITY_POLICY),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
@@ -41,7 +44,7 @@ HEADERS: Final = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 )
-HSTS: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+HSTS: Final[Field] = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 CROSS_SITE_HEADERS: Final = frozenset({b"sec-fetch-site", b"origin"})
 
@@ -87,9 +90,8 @@ class Guard:
         started = time.perf_counter()
         answered = 0.0
         status = 0
-        scope[REQUEST_ID] = identity = f"{self._prefix}-{next(self._numbers):x}"
-        is_https = self._is_https or scope["scheme"] == "https"
-        dress = (*HEADERS, (b"x-request-id", identity.encode()), *([HSTS] if is_https else []))
+        scope[REQUEST_ID] = identity = self.new_id()
+        dress = self.dress(identity, scope["scheme"])
 
         async def send_dressed(message: Message) -> None:
             nonlocal answered, status
@@ -107,7 +109,7 @@ class Guard:
                 status = 0  # the client has gone, which is nobody's mistake
 
         try:
-            if _host_is_sound(scope):
+            if host_is_sound(scope["headers"], scope["http_version"]):
                 await self._app(scope, receive, send_dressed)
             else:
                 await _answer(send_dressed, 400, "bad_request", "The Host header is missing or malformed", identity)
@@ -116,16 +118,40 @@ class Guard:
             if not status:
                 await _answer(send_dressed, 500, "internal", "Something went wrong here", identity)
         finally:
-            method, route, ended = scope["method"], scope.get(ROUTE), time.perf_counter()
-            self._requests.note(identity, method, route, status, ended - started, scope.get(REMARK, NO_REMARK))
-            # Until the answer began, or every stream that somebody leaves open for an hour would count as slow.
-            self._metrics.note_request(method, route, status, (answered or ended) - started)
+            self.note(
+                identity, scope["method"], scope.get(ROUTE), status, scope.get(REMARK, NO_REMARK), started, answered
+            )
+
+    def new_id(self) -> str:
+        """An id that no other request has had."""
+        return f"{self._prefix}-{next(self._numbers):x}"
+
+    def dress(self, identity: str, scheme: str) -> Fields:
+        """What every answer says: to the request with this id, which came by `http` or `https`."""
+        hsts = (HSTS,) if self._is_https or scheme == "https" else ()
+        return (*HEADERS, (b"x-request-id", identity.encode()), *hsts)
+
+    def note(
+        self,
+        identity: str,
+        method: str,
+        route: str | None,
+        status: int,
+        remark: Mapping[str, str],
+        started: float,
+        answered: float = 0.0,
+    ) -> None:
+        """Note a request that is over, in the log and in the metrics; `answered` is when its answer began, or 0."""
+        ended = time.perf_counter()
+        self._requests.note(identity, method, route, status, ended - started, remark)
+        # Until the answer began, or every stream that somebody leaves open for an hour would count as slow.
+        self._metrics.note_request(method, route, status, (answered or ended) - started)
 
 
-def _host_is_sound(scope: Scope) -> bool:
+def host_is_sound(headers: Iterable[Field], http_version: str) -> bool:
     """Whether a request names one host, well-formed, as RFC 9112, 3.2 demands of all but HTTP/1.0."""
-    hosts = [value for name, value in scope["headers"] if name == b"host"]
-    return _is_host(hosts[0]) if len(hosts) == 1 else not hosts and scope["http_version"] == "1.0"
+    hosts = [value for name, value in headers if name == b"host"]
+    return _is_host(hosts[0]) if len(hosts) == 1 else not hosts and http_version == "1.0"
 
 
 @lru_cache(1_024)

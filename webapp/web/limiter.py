@@ -6,6 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Final, NamedTuple, TypeVar
 
 K = TypeVar("K")
@@ -17,6 +18,8 @@ CLOCK_SET_BACK_S: Final = 3_600
 """Set back by so much, a clock ends nothing. What was signed later than that was signed by a clock that was wrong."""
 
 KEYS_MAX: Final = 10_000
+SENDERS_KEPT: Final = 1_024
+MINUTE_S: Final = 60
 _HOST_BITS: Final = 64
 ADDRESS_LENGTH_MAX: Final = 45
 
@@ -85,6 +88,28 @@ class Limiter:
         """Puts a taken token back; a bucket holds never more than `burst`."""
         if key in self._full_at:
             self._full_at[key] -= self._every_s
+
+
+class SenderLimit:
+    """How often one sender may do something in a minute; with `per_minute` 0, as often as he likes.
+
+    This machine's own addresses are not limited: they are the owner's, or a proxy's that is not named.
+    """
+
+    def __init__(self, per_minute: int, clock: Clock = time.monotonic) -> None:
+        self.per_minute = per_minute
+        self._limiter = Limiter(burst=per_minute, every_s=MINUTE_S / per_minute, clock=clock) if per_minute else None
+
+    def take(self, address: str) -> Left | None:
+        """Counts once more for an address; None where it is not limited. Raises TooManyAttempts."""
+        if self._limiter is None or (sender := _limited_sender(address)) is None:
+            return None
+        return self._limiter.take(sender)
+
+
+@lru_cache(SENDERS_KEPT)
+def _limited_sender(address: str) -> str | None:
+    return None if is_loopback(address) else network(address)
 
 
 def network(address: str) -> str:

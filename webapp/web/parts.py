@@ -10,19 +10,24 @@ from webapp.enquiries import Enquiries
 from webapp.metrics import Metrics
 from webapp.settings import Settings
 from webapp.web.auth import Gatekeeper
+from webapp.web.limiter import SenderLimit
 
 NAME: Final = "fairlist"
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The settings, the box office, enquiries, the gatekeeper with its tokens, sessions and memories, and metrics."""
+    """The settings, the box office, enquiries, the gatekeeper with its tokens, sessions and memories, and metrics.
+
+    `booking_limit` is on what a sender may book.
+    """
 
     settings: Settings
     box_office: BoxOffice
     enquiries: Enquiries
     gatekeeper: Gatekeeper
     metrics: Metrics
+    booking_limit: SenderLimit
 
 
 def parts() -> Parts:

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Final
 
 from quart import Quart, Response, request
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.routing import RequestRedirect
 
@@ -42,6 +43,9 @@ REFUSAL_STATUS: Final = {
 """The HTTP status of each code that the rules refuse with."""
 
 
+CONTENT_TYPE: Final = "application/problem+json"
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """What went wrong: status, a stable word for programs, a sentence for people, and the fields at fault.
@@ -61,11 +65,28 @@ class Problem:
         """The status in words."""
         return HTTPStatus(self.status).phrase
 
+    def details(self, request_id: str) -> bytes:
+        """What programs are told: a body of the type CONTENT_TYPE."""
+        return problem_details(self.status, self.code, self.sentence, request_id, self.errors, self.facts)
+
+    @property
+    def fields(self) -> tuple[tuple[str, str], ...]:
+        """The header fields of its answer."""
+        return (("Cache-Control", "no-store"), *self.headers)
+
     @property
     def retry_after_s(self) -> int | None:
         """After how many seconds another try is worth it; None where it will not be, or nobody knows."""
         seconds = dict(self.headers).get("Retry-After")
         return None if seconds is None else int(seconds)
+
+
+def logged_problem_of(error: BaseException, request_id: str) -> Problem:
+    """The problem that an exception stands for; what nobody expected is logged."""
+    problem = problem_of(error)
+    if problem.code == "internal":
+        log.error("request %s failed", request_id, exc_info=error)
+    return problem
 
 
 def problem_of(error: BaseException) -> Problem:
@@ -118,8 +139,7 @@ def _retry_after(seconds: int) -> tuple[tuple[str, str], ...]:
 
 def problem_json(problem: Problem) -> Response:
     """A problem as an `application/problem+json` answer."""
-    body = problem_details(problem.status, problem.code, problem.sentence, request_id(), problem.errors, problem.facts)
-    answer = Response(body, problem.status, content_type="application/problem+json")
+    answer = Response(problem.details(request_id()), problem.status, content_type=CONTENT_TYPE)
     return _with_headers(answer, problem)
 
 
@@ -127,11 +147,9 @@ async def answer_problem(error: Exception) -> Response:
     """The answer to a request that ended in an exception."""
     if isinstance(error, RequestRedirect):
         return Response("", error.code, {"Location": error.new_url})
-    problem = problem_of(error)
+    problem = logged_problem_of(error, request_id())
     if isinstance(error, CrossOrigin | TooManyAttempts):
         remark("cross_origin" if isinstance(error, CrossOrigin) else "too_many_attempts")
-    if problem.code == "internal":
-        log.error("request %s failed", request_id(), exc_info=error)
     if _reader_is_a_person():
         page = error_page(
             problem.status, problem.code, problem.title, problem.sentence,
@@ -142,9 +160,7 @@ async def answer_problem(error: Exception) -> Response:
 
 
 def _with_headers(answer: Response, problem: Problem) -> Response:
-    answer.headers["Cache-Control"] = "no-store"
-    for name, value in problem.headers:
-        answer.headers.add(name, value)
+    answer.headers.update(Headers(problem.fields))
     return answer
 
 

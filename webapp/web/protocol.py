@@ -1,16 +1,15 @@
-"""uvicorn's HTTP protocol with bounds that it lacks.
+"""uvicorn's HTTP protocol with bounds that it lacks, and with a lane around it for requests that could not be simpler.
 
-They are how long a head may be, how long a request may take to arrive, and how many may be sent ahead.
-
-Without them, one connection that nobody has let in could fill the memory or keep the loop busy.
+The bounds are how long a head may be, how long a request may take to arrive, and how many may be sent ahead. Without
+them, one connection that nobody has let in could fill the memory or keep the loop busy.
 """
 
 import asyncio
-from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from webapp.web.direct_lane import DirectLane, lines
 from webapp.web.guard import HEADERS
 from webapp.web.problem_details import problem_details
 
@@ -22,14 +21,55 @@ PUNCTUATION: Final = len(": \r\n")
 TOO_LONG: Final = f"The address and the headers must have at most {HEAD_BYTES_MAX:,} bytes together"
 
 
+class Cycle(RequestResponseCycle):
+    """A request that arrived whole, and its answer; uvicorn finds it where it looks for what it is answering itself."""
+
+    message_event = asyncio.Event()  # for which nobody waits here
+    disconnected = response_started = response_complete = False
+
+    def __init__(self, protocol: "BoundedProtocol", method: str, body: bytes) -> None:
+        self.method = method
+        self.url = protocol.url
+        self.headers = protocol.headers
+        self.client = protocol.client
+        self.scheme: str = protocol.scheme or "http"
+        self.content = body
+        self.keep_alive = protocol.parser.should_keep_alive()
+        self.transport = protocol.transport
+        self.default_headers = protocol.server_state.default_headers
+        self.on_response = protocol.on_response_complete
+
+    def answer(self, status: int, fields: bytes, body: bytes) -> None:
+        """Send an answer with these lines of its head, as uvicorn would."""
+        self.response_started = self.response_complete = True
+        if self.disconnected:
+            return
+        closing = b"" if self.keep_alive else b"connection: close\r\n"
+        self.transport.write(
+            b"".join((STATUS_LINE[status], lines(self.default_headers), fields, closing, b"\r\n", body))
+        )
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
+
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. What exceeds a bound is answered where that is possible, and ends it."""
+    """One connection. What exceeds a bound is answered where that is possible, and ends it.
+
+    A request for the `lane` is held back until it is whole; if it does not become so at once, or the lane does not take
+    it, uvicorn gets it as it came.
+    """
 
     _unfinished_bytes = 0  # received since a head began that is not complete
     _in_head = True
     _in_request = True
     _is_refused = False
     _request_timer: asyncio.TimerHandle | None = None
+    _held: bytes | None = None  # the body of the request that is held back
+
+    def __init__(self, *args: Any, lane: DirectLane | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._lane = lane
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn hands it nothing else
         """Wait for a request, but not for ever."""
@@ -51,8 +91,12 @@ class BoundedProtocol(HttpToolsProtocol):
                 return
             self._unfinished_bytes += len(data)
         super().data_received(data)
+        if self._held is not None:
+            self._let_go()
         # Empty lines between two requests begin none, and yet stop uvicorn's timer.
-        if self._in_request or getattr(self.cycle, "response_complete", False):
+        if self._in_request or (
+            self.timeout_keep_alive_task is None and getattr(self.cycle, "response_complete", False)
+        ):
             self._await_request()
 
     def on_message_begin(self) -> None:
@@ -71,6 +115,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.url) + sum(len(name) + len(value) + PUNCTUATION for name, value in self.headers) > HEAD_BYTES_MAX:
             self._refuse(431, "head_too_long", TOO_LONG)
             return
+        if self._is_for_the_lane():
+            self._held = b""
+            return
         super().on_headers_complete()
         if self.parser.should_upgrade():
             self.cycle.keep_alive = False  # the parser has let go of all that was sent behind it in one go
@@ -80,18 +127,52 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
-        if not self._is_refused:
+        if self._held is not None:
+            self._held += body
+        elif not self._is_refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """A request has arrived whole."""
         self._in_request = False
         self._stop_awaiting()
+        if self._held is not None and self._is_taken(self._held):
+            self._held = None
+            return
+        if self._held is not None:
+            self._let_go()
         if not self._is_refused:
             super().on_message_complete()
 
+    def _is_for_the_lane(self) -> bool:
+        return (
+            self._lane is not None
+            and getattr(self.cycle, "response_complete", True)  # else it has to wait for its turn
+            and not self.flow.write_paused
+            and not self.expect_100_continue
+            and self.parser.get_http_version() == "1.1"
+            and not self.parser.should_upgrade()
+            and self._lane.leads_to(self.parser.get_method(), self.url)
+        )
+
+    def _is_taken(self, body: bytes) -> bool:
+        assert self._lane is not None, "only what is for the lane is held back"
+        before, self.cycle = self.cycle, Cycle(self, self.parser.get_method().decode(), body)
+        if self._lane.takes(self.cycle):
+            return True
+        self.cycle = before
+        return False
+
+    def _let_go(self) -> None:
+        body, self._held = self._held, None
+        super().on_headers_complete()
+        if body:
+            super().on_body(body)
+
     def send_400_response(self, msg: str) -> None:
         """What cannot be read as HTTP."""
+        if self._held is not None:
+            self._let_go()
         self._refuse(400, "bad_request", msg)
 
     def _refuse(self, status: int, code: str, sentence: str) -> None:
@@ -106,10 +187,7 @@ class BoundedProtocol(HttpToolsProtocol):
             (b"cache-control", b"no-store"),
             (b"connection", b"close"),
         )
-        head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
-        self.transport.write(
-            head + b"".join(name + b": " + value + b"\r\n" for name, value in headers) + b"\r\n" + body
-        )
+        self.transport.write(STATUS_LINE[status] + lines(headers) + b"\r\n" + body)
         self.transport.close()
 
     def _await_request(self) -> None:

@@ -3,6 +3,7 @@
 Of other requests no address is kept.
 """
 
+from collections.abc import Mapping
 from typing import Literal, cast
 
 from quart import request
@@ -20,4 +21,9 @@ Remark = Literal[
 
 def remark(word: Remark) -> None:
     """Have the log say of the current request what it meant, and who sent it. The last word on a request stands."""
-    cast(Scope, request.scope)[REMARK] = {"security": word, "address": (request.remote_addr or "")[:ADDRESS_LENGTH_MAX]}
+    cast(Scope, request.scope)[REMARK] = remarked(word, request.remote_addr or "")
+
+
+def remarked(word: Remark, address: str) -> Mapping[str, str]:
+    """What the log says of a request from an address."""
+    return {"security": word, "address": address[:ADDRESS_LENGTH_MAX]}
