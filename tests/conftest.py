@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-# Before anything is imported that imports them, hence the order below.
+from tests.replay import MIGRATIONS
+from webapp.box_office import BoxOffice
+from webapp.storage.migrator import migrate
+from webapp.storage.sqlite import SqliteStore
+
+# Before any test imports them; what is imported above does not.
 pytest.register_assert_rewrite(
     "tests.e2e.browser",
     "tests.machine",
@@ -18,19 +23,14 @@ pytest.register_assert_rewrite(
     "tests.service.stage",
 )
 
-from webapp.box_office import BoxOffice  # noqa: E402 -- see above
-from webapp.storage.migrator import load_migrations, migrate  # noqa: E402 -- see above
-from webapp.storage.sqlite import SqliteStore  # noqa: E402 -- see above
-
 STOP_TIMEOUT_S = 30.0  # or a box office that never stops would keep the tests from ending
-SCHEMA = Path(__file__).parents[1] / "schema" / "sqlite"
 
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated database to copy, never to open."""
     path = tmp_path_factory.mktemp("database") / "empty.sqlite3"
-    migrate(path, load_migrations(SCHEMA))
+    migrate(path, MIGRATIONS)
     return path
 
 

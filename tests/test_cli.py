@@ -18,13 +18,14 @@ from typing import IO
 import pytest
 
 from tests.client import basic
+from tests.replay import MIGRATIONS
 from tests.server import CODE, Server
 from webapp.booking.details import Details
 from webapp.booking.ledger import GENESIS, Contact, Entry, seal
 from webapp.box_office import BoxOffice
 from webapp.cli import main
 from webapp.server import PortTaken, listening_socket
-from webapp.storage.migrator import load_migrations, migrate
+from webapp.storage.migrator import migrate
 from webapp.storage.sqlite import SqliteStore
 
 COMMANDS = sorted(main.commands)
@@ -100,7 +101,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     The fair has details. Gus and Ines have arrived, and Ines is erased; Hal cancelled, so Jo has his ticket.
     """
     database = tmp_path_factory.mktemp("made") / "fairlist.db"
-    migrate(database, load_migrations(CODE / "schema" / "sqlite"))
+    migrate(database, MIGRATIONS)
 
     async def make() -> None:
         async with AsyncExitStack() as opened:

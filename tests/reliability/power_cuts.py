@@ -19,15 +19,11 @@ from tests.reliability.crowd import Crowd, Wish
 from tests.reliability.disk import Choice, Disk
 from tests.reliability.disk_trace import Met, Step, Told, Tracing
 from tests.reliability.history import NEVER, UNKNOWN, Call, Record, complaints
-from webapp.paths import SCHEMA
-from webapp.storage.migrator import MigrationRefused, load_migrations, migrate, schema_of
-from webapp.storage.sqlite_reader import SqliteReader
+from tests.replay import MIGRATIONS, problems
+from webapp.storage.migrator import MigrationRefused, migrate
 from webapp.storage.store import StoreUnreadable
-from webapp.verification import verify
 
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where there is no such thing, the usual place will do
-MIGRATIONS: Final = load_migrations(SCHEMA / "sqlite")
-WHOLE_SCHEMA: Final = schema_of(MIGRATIONS)
 
 Ledgers = Mapping[str, Sequence[Record]]
 
@@ -136,12 +132,11 @@ async def opened(database: Path) -> Opened:
         return Opened([])
     try:
         migrate(database, MIGRATIONS)
-        async with SqliteReader.snapshot(database) as reader:
-            report = await verify(reader, WHOLE_SCHEMA, lambda _: None)
+        found = await problems(database)
     except (MigrationRefused, StoreUnreadable) as refusal:
         return Opened([str(refusal)])
-    if report.problems:
-        return Opened(report.problems)
+    if found:
+        return Opened(found)
     with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
         ledgers: dict[str, list[Record]] = {event: [] for (event,) in connection.execute("SELECT id FROM events")}
         statement = """

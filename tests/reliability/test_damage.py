@@ -17,21 +17,18 @@ from typing import Final, NamedTuple
 import pytest
 
 from tests import effort
-from tests.server import CODE, Server, ServerEnded
+from tests.replay import MIGRATIONS, problems
+from tests.server import Server, ServerEnded
 from webapp.booking.answers import Refusal
 from webapp.booking.details import Details
 from webapp.booking.ledger import Contact, Entry, LedgerDamaged
 from webapp.box_office import BoxOffice
 from webapp.desk import Once, Unavailable
 from webapp.enquiries import Enquiries, Standing
-from webapp.storage.migrator import REFUSALS, MigrationRefused, load_migrations, migrate, schema_of, status
+from webapp.storage.migrator import REFUSALS, MigrationRefused, migrate, status
 from webapp.storage.sqlite import SqliteStore
-from webapp.storage.sqlite_reader import SqliteReader
 from webapp.storage.store import StoreUnreadable
-from webapp.verification import verify
 
-SCRIPTS: Final = load_migrations(CODE / "schema" / "sqlite")
-SCHEMA: Final = schema_of(SCRIPTS)
 EVENTS: Final = ("fair", "gig", "talk")
 REFUSED: Final = (MigrationRefused, LedgerDamaged, StoreUnreadable)
 PAGE: Final = 4_096
@@ -42,7 +39,7 @@ SEALED: Final = ("counts", "ledger", "places")
 
 async def fill(database: Path) -> None:
     """Three events, at which something of everything has happened, and nothing that varies from run to run."""
-    migrate(database, SCRIPTS)
+    migrate(database, MIGRATIONS)
     async with AsyncExitStack() as opened:
         store = await SqliteStore.open(database)
         opened.push_async_callback(store.close)
@@ -88,7 +85,7 @@ Truth = dict[tuple[str, str], object]
 async def served(database: Path) -> Truth:
     """What a server tells that starts on a database. Raises what it refuses it with."""
     async with AsyncExitStack() as opened:
-        migrate(database, SCRIPTS)
+        migrate(database, MIGRATIONS)
         store = await SqliteStore.open(database)
         opened.push_async_callback(store.close)
         office = BoxOffice(store, clock=lambda: AT)
@@ -131,10 +128,9 @@ async def _roster(enquiries: Enquiries, event: str) -> list[Standing]:
 async def reported(database: Path) -> list[str]:
     """What the command `verify` says is wrong."""
     try:
-        if refused := [found.name for found in status(database, SCRIPTS) if found.state in REFUSALS]:
+        if refused := [found.name for found in status(database, MIGRATIONS) if found.state in REFUSALS]:
             return refused
-        async with SqliteReader.snapshot(database) as reader:
-            return (await verify(reader, SCHEMA, lambda _: None)).problems
+        return await problems(database)
     except REFUSED as refusal:
         return [str(refusal)]
 

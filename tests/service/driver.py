@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 from tests.machine import EVENTS, TICKS_KEPT, Record
 from tests.model import Answer, Plan, erased_name
+from tests.replay import problems
 from webapp.booking import answers
 from webapp.booking.answers import Receipt, Refusal
 from webapp.booking.details import Details
@@ -20,11 +21,8 @@ from webapp.box_office import BoxOffice
 from webapp.desk import AnsweredBefore, Once
 from webapp.enquiries import Enquiries, Standing
 from webapp.recovery import recover
-from webapp.storage.migrator import load_migrations, schema_of
 from webapp.storage.sqlite import SqliteStore
-from webapp.storage.sqlite_reader import SqliteReader
 from webapp.storage.store import ANSWERS_KEPT_US, OrderRow
-from webapp.verification import verify
 
 A = TypeVar("A", bound=answers.Answer)
 T = TypeVar("T")
@@ -36,8 +34,7 @@ ORDERS_MAX: Final = 1_000
 class BoxOfficeDriver:
     """A box office on a database of its own; a restart stops it, closes the store and opens both again."""
 
-    def __init__(self, empty_database: Path, schema: Path) -> None:
-        self.schema = schema_of(load_migrations(schema))
+    def __init__(self, empty_database: Path) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.database = Path(shutil.copy(empty_database, self.folder.name))
         self.now = 0
@@ -173,7 +170,7 @@ class BoxOfficeDriver:
     def close(self) -> None:
         try:
             self._run(self._stop())
-            assert self._run(self._problems()) == []
+            assert self._run(problems(self.database)) == []
         finally:
             self.runner.close()
             self.folder.cleanup()
@@ -214,10 +211,6 @@ class BoxOfficeDriver:
         for event, receipt in self.receipts:
             entry = ledgers[event][receipt.entry - 1]
             assert receipt == (entry.seq, entry.at, entry.hash), "a receipt is not what is recorded"
-
-    async def _problems(self) -> list[str]:
-        async with SqliteReader.snapshot(self.database) as reader:
-            return (await verify(reader, self.schema, lambda _: None)).problems
 
     # What several of them need
 

@@ -8,7 +8,6 @@ from weakref import WeakKeyDictionary
 import pytest
 
 from tests import effort
-from tests.conftest import SCHEMA
 from tests.machine import KeyedMachine, explore
 from tests.service.driver import BoxOfficeDriver
 from webapp.booking.state import Counts
@@ -21,7 +20,7 @@ from webapp.storage.store import Kept
 
 @pytest.fixture
 def make_machine(empty_database: Path) -> Callable[[], KeyedMachine]:
-    return lambda: KeyedMachine(lambda: BoxOfficeDriver(empty_database, SCHEMA))
+    return lambda: KeyedMachine(lambda: BoxOfficeDriver(empty_database))
 
 
 def test_the_box_office_agrees_with_the_model(make_machine: Callable[[], KeyedMachine]) -> None:

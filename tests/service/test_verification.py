@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SCHEMA
+from tests.replay import WHOLE_SCHEMA
 from webapp.box_office import BoxOffice
-from webapp.storage.migrator import load_migrations, schema_of
 from webapp.storage.sqlite_reader import SqliteReader
 from webapp.storage.store import StoreUnreadable
 from webapp.verification import Report, verify
@@ -19,7 +18,7 @@ from webapp.verification import Report, verify
 
 async def found(database: Path, progress: Callable[[int], object] = lambda _: None) -> Report:
     async with SqliteReader.snapshot(database) as reader:
-        return await verify(reader, schema_of(load_migrations(SCHEMA)), progress)
+        return await verify(reader, WHOLE_SCHEMA, progress)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from typing import Any, Final
 import pytest
 
 from tests import effort
+from tests.replay import MIGRATIONS, problems
 from tests.server import CODE, Server
 from tests.storage.meddling import meddle
 from webapp.booking.answers import Promotion
@@ -20,13 +21,10 @@ from webapp.booking.details import UNTOLD, Details
 from webapp.booking.ledger import Fact, commitment
 from webapp.booking.state import EventState
 from webapp.box_office import BoxOffice
-from webapp.storage.migrator import MigrationRefused, load_migrations, migrate, schema_of, status
+from webapp.storage.migrator import MigrationRefused, migrate, status
 from webapp.storage.sqlite import SqliteStore
-from webapp.storage.sqlite_reader import SqliteReader
-from webapp.verification import verify
 
 AS_IT_WAS: Final = Path(__file__).with_name("as_0001_left_it.sql")
-SCRIPTS: Final = load_migrations(CODE / "schema" / "sqlite")
 
 # What each table had before; the rest of its columns is new.
 BEFORE: Final = {
@@ -68,12 +66,6 @@ def rows_of_before(database: Path) -> Rows:
     }
 
 
-async def problems(database: Path) -> list[str]:
-    """What `verify` finds wrong."""
-    async with SqliteReader.snapshot(database) as reader:
-        return (await verify(reader, schema_of(SCRIPTS), lambda _: None)).problems
-
-
 # What becomes of the rows
 
 
@@ -82,12 +74,12 @@ def test_the_database_of_then_holds_something_of_everything(old: Path) -> None:
     statuses = Counter(status for _, _, _, status, *_ in rows_of_before(old)["orders"])
     assert kinds.keys() == {"opened", "resized", "booked", "joined", "promoted", "cancelled"}
     assert statuses.keys() == {"booked", "waiting", "cancelled"}
-    assert [script.state for script in status(old, SCRIPTS)][:2] == ["applied", "pending"]
+    assert [script.state for script in status(old, MIGRATIONS)][:2] == ["applied", "pending"]
 
 
 async def test_an_upgrade_keeps_every_row_and_every_hash(old: Path) -> None:
     before = rows_of_before(old)
-    assert migrate(old, SCRIPTS).applied == SCRIPTS[1:]
+    assert migrate(old, MIGRATIONS).applied == MIGRATIONS[1:]
     assert rows_of_before(old) == before
     assert await problems(old) == []
 
@@ -98,18 +90,18 @@ def test_each_order_knows_the_entry_that_placed_it(old: Path) -> None:
         for _, seq, kind, _, _, order_id, *_ in rows_of_before(old)["ledger"]
         if kind in ("booked", "joined")
     }
-    migrate(old, SCRIPTS)
+    migrate(old, MIGRATIONS)
     assert dict(query(old, "SELECT id, placed_entry FROM orders")) == placed
 
 
 def test_an_events_revision_is_the_last_change_of_its_capacity(old: Path) -> None:
-    migrate(old, SCRIPTS)
+    migrate(old, MIGRATIONS)
     revisions = dict(query(old, "SELECT id, revision FROM events"))
     assert revisions == {"gig": 10, "talk": 7, "Straße 7/β, „Lesung“": 1, "nobody yet": 1, "off": 1, "rush": 28}
 
 
 async def test_what_is_new_says_nothing_yet(old: Path, open_store: OpenStore) -> None:
-    migrate(old, SCRIPTS)
+    migrate(old, MIGRATIONS)
     store = await open_store(old)
     events = (await store.events(100)).events
     assert {event.details for event in events} == {UNTOLD}
@@ -120,7 +112,7 @@ async def test_what_is_new_says_nothing_yet(old: Path, open_store: OpenStore) ->
 
 
 async def test_an_upgraded_database_has_the_schema_of_a_new_one(old: Path, database: Path) -> None:
-    migrate(old, SCRIPTS)
+    migrate(old, MIGRATIONS)
     objects = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
     assert query(old, objects) == query(database, objects)
 
@@ -129,24 +121,24 @@ async def test_an_upgraded_database_has_the_schema_of_a_new_one(old: Path, datab
     "statement", ["UPDATE ledger SET at = at", "DELETE FROM ledger WHERE event_id = 'gig' AND seq = 14"]
 )
 def test_an_upgraded_ledger_is_append_only(old: Path, statement: str) -> None:
-    migrate(old, SCRIPTS)
+    migrate(old, MIGRATIONS)
     with closing(sqlite3.connect(old)) as connection, pytest.raises(sqlite3.IntegrityError, match="append-only"):
         connection.execute(statement)
 
 
 def test_the_database_of_then_is_kept_as_a_copy(old: Path) -> None:
     before = rows_of_before(old)
-    copy = migrate(old, SCRIPTS).backup
+    copy = migrate(old, MIGRATIONS).backup
     assert copy is not None
     assert rows_of_before(copy) == before
-    assert [script.state for script in status(copy, SCRIPTS)] == ["applied", *["pending"] * (len(SCRIPTS) - 1)]
+    assert [script.state for script in status(copy, MIGRATIONS)] == ["applied", *["pending"] * (len(MIGRATIONS) - 1)]
 
 
 # How it goes on
 
 
 async def test_an_upgraded_event_goes_on_under_the_rules_of_now(old: Path, open_store: OpenStore, start: Start) -> None:
-    migrate(old, SCRIPTS)
+    migrate(old, MIGRATIONS)
     store = await open_store(old)
     box_office = await start(BoxOffice(store))
     assert (await box_office.place("gig", "bob")).position == 1
@@ -207,7 +199,7 @@ def test_a_damaged_database_is_refused_as_it_is_and_the_damage_is_named(old: Pat
     meddle(old, damage)
     before = old.read_bytes()
     with pytest.raises(MigrationRefused, match=rf"event 'gig' is damaged at entry {told}.* Restore a backup"):
-        migrate(old, SCRIPTS)
+        migrate(old, MIGRATIONS)
     assert old.read_bytes() == before
     assert [path.name for path in old.parent.iterdir() if "before-migration" in path.name] == []
 
@@ -260,10 +252,10 @@ async def test_a_kill_during_the_upgrade_leaves_the_one_version_or_the_other(tmp
     ):
         database = old_database(tmp_path / f"{until}.db")
         assert upgraded_apart(database, until).returncode == -signal.SIGKILL
-        left[status(database, SCRIPTS)[1].state] += 1
+        left[status(database, MIGRATIONS)[1].state] += 1
         assert rows_of_before(database) == before
         assert query(database, "PRAGMA integrity_check") == [("ok",)]
-        migrate(database, SCRIPTS)
+        migrate(database, MIGRATIONS)
         assert rows_of_before(database) == before
         assert await problems(database) == []
         for copy in database.parent.glob(f"{database.name}.*.before-migration"):
