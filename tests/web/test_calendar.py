@@ -1,7 +1,6 @@
 """The calendar file of an event: as RFC 5545 wants it, for whatever an organiser has written."""
 
 import re
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -15,14 +14,13 @@ from hypothesis import strategies as st
 from quart.typing import TestClientProtocol as Browser
 
 from tests.server import Server
-from tests.web.pages import Clock, app_over, words
+from tests.web.pages import app_over, words
 from tests.web.test_dates import at
 from tests.web.unhurried import UNHURRIED
 from webapp import __version__
 from webapp.booking.details import Details
 from webapp.booking.state import Counts, Event
 from webapp.box_office import BoxOffice
-from webapp.storage.sqlite import SqliteStore
 from webapp.web import dates
 from webapp.web.calendars import CalendarUids, calendar, file_name
 
@@ -223,13 +221,7 @@ def test_the_packages_own_zones_would_be_an_hour_late() -> None:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock(at("2026-11-20T13:45"))
-
-
-@pytest.fixture
-async def office(store: SqliteStore, start: Callable[[BoxOffice], Awaitable[BoxOffice]], clock: Clock) -> BoxOffice:
-    office = await start(BoxOffice(store, clock=clock))
+async def office(office: BoxOffice) -> BoxOffice:
     await office.create_event("gig", 1, GIG)
     return office
 

@@ -1,6 +1,6 @@
 """The door of an event: who has a ticket comes in, once, by its code or by name, and nobody by what is public."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -13,29 +13,16 @@ from tests.web.test_dates import at
 from webapp.booking.ledger import Contact
 from webapp.box_office import BoxOffice
 from webapp.desk import Unavailable
-from webapp.storage.sqlite import SqliteStore
 from webapp.web.organiser import verdicts
 
 DOOR = f"{PANEL_GIG}/check-in"
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock(NOW)
-
-
-@pytest.fixture
-async def office(store: SqliteStore, start: Callable[[BoxOffice], Awaitable[BoxOffice]], clock: Clock) -> BoxOffice:
-    office = await start(BoxOffice(store, clock=clock))
+async def office(office: BoxOffice, clock: Clock) -> BoxOffice:
+    clock.now = NOW
     await office.create_event("gig", 2, GIG)
     return office
-
-
-@pytest.fixture
-async def ada(office: BoxOffice) -> Browser:
-    ada = app_over(office).test_client()
-    await sign_in(ada)
-    return ada
 
 
 async def scan(ada: Browser, ticket: str, **form: str) -> Response:

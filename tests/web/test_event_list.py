@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from html import unescape
 from itertools import pairwise
@@ -32,16 +31,6 @@ NOINDEX: Final = '<meta name="robots" content="noindex">'
 @pytest.fixture
 def clock() -> Clock:
     return Clock(NOW)
-
-
-@pytest.fixture
-async def office(store: SqliteStore, start: Callable[[BoxOffice], Awaitable[BoxOffice]], clock: Clock) -> BoxOffice:
-    return await start(BoxOffice(store, clock=clock))
-
-
-@pytest.fixture
-def browser(office: BoxOffice) -> Browser:
-    return app_over(office).test_client()
 
 
 async def create(office: BoxOffice, event_id: str, tickets: int = 2, **details: Any) -> None:

@@ -1,7 +1,6 @@
 """The page of an event, as a guest's browser without scripts meets it in every state; and what htmx gets."""
 
 import re
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
@@ -58,9 +57,8 @@ DETAILS: Final = Details(
 
 
 @pytest.fixture
-async def office(store: SqliteStore, start: Callable[[BoxOffice], Awaitable[BoxOffice]], clock: Clock) -> BoxOffice:
+async def office(office: BoxOffice) -> BoxOffice:
     """A box office with a gig with one ticket, in the night of 27 November 2026."""
-    office = await start(BoxOffice(store, clock=clock))
     await office.create_event("gig", 1, DETAILS)
     return office
 

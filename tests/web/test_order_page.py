@@ -2,7 +2,6 @@
 
 import html
 import re
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -35,20 +34,9 @@ GIG: Final = Details(
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock(at("2026-11-20T13:45"))
-
-
-@pytest.fixture
-async def office(store: SqliteStore, start: Callable[[BoxOffice], Awaitable[BoxOffice]], clock: Clock) -> BoxOffice:
-    office = await start(BoxOffice(store, clock=clock))
+async def office(office: BoxOffice) -> BoxOffice:
     await office.create_event("gig", 1, GIG)
     return office
-
-
-@pytest.fixture
-def browser(office: BoxOffice) -> Browser:
-    return app_over(office).test_client()
 
 
 async def booked(office: BoxOffice, *guests: str) -> list[str]:

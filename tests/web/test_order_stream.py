@@ -1,6 +1,5 @@
 """The stream of an order's page: what its guest sees without a reload, and what that costs."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -24,13 +23,7 @@ from webapp.web.rendering import order_path
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock(at("2026-11-20T13:45"))
-
-
-@pytest.fixture
-async def office(store: SqliteStore, start: Callable[[BoxOffice], Awaitable[BoxOffice]], clock: Clock) -> BoxOffice:
-    office = await start(BoxOffice(store, clock=clock))
+async def office(office: BoxOffice) -> BoxOffice:
     await office.create_event("gig", 1, GIG)
     return office
 

@@ -5,39 +5,25 @@ import html
 import io
 import re
 import sys
-from collections.abc import Awaitable, Callable
 
 import pytest
 from quart.typing import TestClientProtocol as Browser
 
 from tests.web.door import GIG, HOSTILE, NOW, PANEL_GIG, booked, led_to, order_path, shown
-from tests.web.pages import Clock, app_over, sign_in
+from tests.web.pages import Clock, app_over
 from tests.web.test_dates import at
 from tests.web.test_live import streaming
 from webapp.booking.ledger import Contact
 from webapp.box_office import BoxOffice
-from webapp.storage.sqlite import SqliteStore
 
 GUESTS = f"{PANEL_GIG}/guests"
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock(NOW)
-
-
-@pytest.fixture
-async def office(store: SqliteStore, start: Callable[[BoxOffice], Awaitable[BoxOffice]], clock: Clock) -> BoxOffice:
-    office = await start(BoxOffice(store, clock=clock))
+async def office(office: BoxOffice, clock: Clock) -> BoxOffice:
+    clock.now = NOW
     await office.create_event("gig", 2, GIG)
     return office
-
-
-@pytest.fixture
-async def ada(office: BoxOffice) -> Browser:
-    ada = app_over(office).test_client()
-    await sign_in(ada)
-    return ada
 
 
 @pytest.fixture

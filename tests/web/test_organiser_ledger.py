@@ -3,14 +3,13 @@
 import html
 import re
 import sys
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
 from quart.typing import TestClientProtocol as Browser
 
 from tests.web.door import GIG, HOSTILE, NOW, PANEL_GIG, booked, order_path, shown
-from tests.web.pages import Clock, app_over, sign_in
+from tests.web.pages import Clock
 from tests.web.test_dates import at
 from webapp.booking.ledger import Contact, Kind
 from webapp.box_office import BoxOffice
@@ -20,22 +19,10 @@ LEDGER = f"{PANEL_GIG}/ledger"
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock(NOW)
-
-
-@pytest.fixture
-async def office(store: SqliteStore, start: Callable[[BoxOffice], Awaitable[BoxOffice]], clock: Clock) -> BoxOffice:
-    office = await start(BoxOffice(store, clock=clock))
+async def office(office: BoxOffice, clock: Clock) -> BoxOffice:
+    clock.now = NOW
     await office.create_event("gig", 1, GIG)
     return office
-
-
-@pytest.fixture
-async def ada(office: BoxOffice) -> Browser:
-    ada = app_over(office).test_client()
-    await sign_in(ada)
-    return ada
 
 
 async def test_what_has_happened_is_told_in_words_the_latest_first(

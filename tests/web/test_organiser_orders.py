@@ -1,13 +1,12 @@
 """One order, for its organiser: how it stands and why, and everything that can be done about it."""
 
 import re
-from collections.abc import Awaitable, Callable
 
 import pytest
 from quart.typing import TestClientProtocol as Browser
 
 from tests.web.door import CODES, GIG, HOSTILE, NOW, PANEL_GIG, booked, led_to, order_path, shown
-from tests.web.pages import Clock, app_over, sign_in
+from tests.web.pages import Clock
 from tests.web.test_dates import at
 from webapp.booking.ledger import Contact
 from webapp.box_office import BoxOffice
@@ -15,22 +14,9 @@ from webapp.storage.sqlite import SqliteStore
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock(at("2026-11-20T13:45"))
-
-
-@pytest.fixture
-async def office(store: SqliteStore, start: Callable[[BoxOffice], Awaitable[BoxOffice]], clock: Clock) -> BoxOffice:
-    office = await start(BoxOffice(store, clock=clock))
+async def office(office: BoxOffice) -> BoxOffice:
     await office.create_event("gig", 1, GIG)
     return office
-
-
-@pytest.fixture
-async def ada(office: BoxOffice) -> Browser:
-    ada = app_over(office).test_client()
-    await sign_in(ada)
-    return ada
 
 
 # Seeing

@@ -1,7 +1,6 @@
 """An event at a glance: its figures, the plot of how it filled, and what happened last, live."""
 
 import re
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 import pytest
@@ -9,13 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from quart.typing import TestClientProtocol as Browser
 
-from tests.web.pages import Clock, app_over, sign_in, text_of, words
+from tests.web.pages import Clock, text_of, words
 from tests.web.test_dates import at
 from tests.web.test_live import streaming
 from webapp.booking.details import Details
 from webapp.booking.ledger import Contact
 from webapp.box_office import BoxOffice
-from webapp.storage.sqlite import SqliteStore
 from webapp.turnout import Point, Turnout
 from webapp.web.organiser.overview import LIVE
 from webapp.web.organiser.plot import SIDE, Plot, plot
@@ -27,23 +25,11 @@ NOW: Final = at("2026-11-20T12:00")
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock(NOW)
-
-
-@pytest.fixture
-async def office(store: SqliteStore, start: Callable[[BoxOffice], Awaitable[BoxOffice]], clock: Clock) -> BoxOffice:
+async def office(office: BoxOffice, clock: Clock) -> BoxOffice:
     """A box office with a gig in Berlin."""
-    office = await start(BoxOffice(store, clock=clock))
+    clock.now = NOW
     await office.create_event("gig", 2, Details(title="Summer night", time_zone="Europe/Berlin"))
     return office
-
-
-@pytest.fixture
-async def organiser(office: BoxOffice) -> Browser:
-    browser = app_over(office).test_client()
-    await sign_in(browser)
-    return browser
 
 
 async def fill(office: BoxOffice, clock: Clock) -> None:
@@ -58,8 +44,8 @@ async def fill(office: BoxOffice, clock: Clock) -> None:
 # The page
 
 
-async def test_an_event_that_nobody_has_booked_says_what_will_be_there(organiser: Browser) -> None:
-    answer = await organiser.get(GIG)
+async def test_an_event_that_nobody_has_booked_says_what_will_be_there(ada: Browser) -> None:
+    answer = await ada.get(GIG)
     assert answer.headers["Cache-Control"] == "no-store"
     said = await words(answer)
     assert "Booked 0 of 2 Left 2 Waiting 0 Checked in 0 of 0 Booking is open." in said
@@ -69,10 +55,10 @@ async def test_an_event_that_nobody_has_booked_says_what_will_be_there(organiser
 
 
 async def test_the_figures_and_the_latest_activity_tell_how_it_stands(
-    organiser: Browser, office: BoxOffice, clock: Clock
+    ada: Browser, office: BoxOffice, clock: Clock
 ) -> None:
     await fill(office, clock)
-    said = await words(await organiser.get(GIG))
+    said = await words(await ada.get(GIG))
     assert "Booked 2 of 2 Left 0 Waiting 1 Checked in 1 of 2 Booking is open. Whoever asks now joins the" in said
     assert (
         "Ada Lindqvist was let in, \u2068North door\u2069 16:00 Cleo Lindqvist got a ticket from the waiting list "
@@ -82,9 +68,9 @@ async def test_the_figures_and_the_latest_activity_tell_how_it_stands(
     ) in said
 
 
-async def test_the_plot_is_told_in_words_and_in_numbers(organiser: Browser, office: BoxOffice, clock: Clock) -> None:
+async def test_the_plot_is_told_in_words_and_in_numbers(ada: Browser, office: BoxOffice, clock: Clock) -> None:
     await fill(office, clock)
-    page = await (await organiser.get(GIG)).get_data(as_text=True)
+    page = await (await ada.get(GIG)).get_data(as_text=True)
     assert '<svg class="plot" role="img" aria-labelledby="plot-title plot-text">' in page
     said = text_of(page)
     assert "Since Friday 20 November 12:00 (Europe/Berlin). Now, 2 tickets are booked of 2, and 1 person waits." in said
@@ -105,23 +91,23 @@ async def test_the_plot_is_told_in_words_and_in_numbers(organiser: Browser, offi
     ],
 )
 async def test_the_page_says_whether_it_can_be_booked(
-    organiser: Browser, office: BoxOffice, details: Details, said: str
+    ada: Browser, office: BoxOffice, details: Details, said: str
 ) -> None:
     await office.revise("gig", details=details)
-    answer = await organiser.get(GIG)
+    answer = await ada.get(GIG)
     assert said in await words(answer)
     is_open = details.schedule.booking(NOW) == "open"
     assert (f'action="{GIG}/orders"' in await answer.get_data(as_text=True)) is is_open
 
 
-async def test_the_address_for_guests_can_be_copied(organiser: Browser) -> None:
-    page = await (await organiser.get(GIG)).get_data(as_text=True)
+async def test_the_address_for_guests_can_be_copied(ada: Browser) -> None:
+    page = await (await ada.get(GIG)).get_data(as_text=True)
     assert 'hidden data-copy="http://localhost/ui/events/gig"' in page
     assert 'href="/ui/events/gig"' in page
 
 
-async def test_the_present_tab_is_marked(organiser: Browser) -> None:
-    page = await (await organiser.get(GIG)).get_data(as_text=True)
+async def test_the_present_tab_is_marked(ada: Browser) -> None:
+    page = await (await ada.get(GIG)).get_data(as_text=True)
     tabs = page[page.index('<nav class="tabs"') :].partition("</nav>")[0]
     assert re.findall(r'<a href="([^"]+)"( aria-current="page")?>', tabs) == [
         (GIG, ' aria-current="page"'),
@@ -129,16 +115,16 @@ async def test_the_present_tab_is_marked(organiser: Browser) -> None:
     ]
 
 
-async def test_what_guests_call_themselves_is_never_markup(organiser: Browser, office: BoxOffice) -> None:
+async def test_what_guests_call_themselves_is_never_markup(ada: Browser, office: BoxOffice) -> None:
     hostile = '"><script>alert(1)</script>'
     await office.book("gig", "bob", "guest", Contact(hostile, None))
-    page = await (await organiser.get(GIG)).get_data(as_text=True)
+    page = await (await ada.get(GIG)).get_data(as_text=True)
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)" in page
 
 
-async def test_the_page_is_live(organiser: Browser, office: BoxOffice, clock: Clock) -> None:
-    async with streaming(organiser, f"{GIG}/stream") as stream:
+async def test_the_page_is_live(ada: Browser, office: BoxOffice, clock: Clock) -> None:
+    async with streaming(ada, f"{GIG}/stream") as stream:
         assert [(await stream.message())[0] for _ in LIVE] == list(LIVE)
         clock.now += HOUR
         await office.book("gig", "bob", "guest", Contact("Bob Lindqvist", None))
@@ -153,26 +139,24 @@ async def test_the_page_is_live(organiser: Browser, office: BoxOffice, clock: Cl
 
 
 @pytest.mark.parametrize("stream", ["/ui/organise/stream?newest=", f"{GIG}/stream", f"{GIG}/guests/stream"])
-async def test_a_stream_ends_with_the_session_that_it_came_with(
-    organiser: Browser, office: BoxOffice, stream: str
-) -> None:
-    async with streaming(organiser, stream) as open_stream:
+async def test_a_stream_ends_with_the_session_that_it_came_with(ada: Browser, office: BoxOffice, stream: str) -> None:
+    async with streaming(ada, stream) as open_stream:
         await open_stream.block()
-        await organiser.post("/ui/sign-out")
+        await ada.post("/ui/sign-out")
         await office.book("gig", "cleo", "guest", Contact("Cleo Lindqvist", None))
         assert "Lindqvist" not in await open_stream.rest()
 
 
-async def test_what_a_page_asks_for_by_itself_does_not_prolong_the_session(organiser: Browser) -> None:
-    by_itself = await organiser.get(GIG, headers={"Fairlist-Poll": "1"})
+async def test_what_a_page_asks_for_by_itself_does_not_prolong_the_session(ada: Browser) -> None:
+    by_itself = await ada.get(GIG, headers={"Fairlist-Poll": "1"})
     assert by_itself.status_code == 200
     assert "Set-Cookie" not in by_itself.headers
-    assert "Set-Cookie" not in (await organiser.head(f"{GIG}/stream")).headers
-    assert "Set-Cookie" in (await organiser.get(GIG)).headers
+    assert "Set-Cookie" not in (await ada.head(f"{GIG}/stream")).headers
+    assert "Set-Cookie" in (await ada.get(GIG)).headers
 
 
-async def test_a_page_of_an_event_that_is_deleted_stays_as_it_was(organiser: Browser, office: BoxOffice) -> None:
-    async with streaming(organiser, f"{GIG}/stream") as stream:
+async def test_a_page_of_an_event_that_is_deleted_stays_as_it_was(ada: Browser, office: BoxOffice) -> None:
+    async with streaming(ada, f"{GIG}/stream") as stream:
         await stream.until("The event was opened with 2 tickets")
         await office.delete_event("gig")
         await office.open_event("gig", 5)

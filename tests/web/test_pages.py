@@ -1,7 +1,6 @@
 """The pages, as a browser without scripts meets them; and what htmx gets where it asks."""
 
 import re
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 import pytest
@@ -11,7 +10,6 @@ from tests.web.pages import PASSWORD, USER, Clock, app_over, sign_in, words
 from tests.web.test_dates import at
 from webapp.booking.details import Details
 from webapp.box_office import BoxOffice
-from webapp.storage.sqlite import SqliteStore
 
 GIG = "/ui/events/gig"
 ORGANISE_GIG = "/ui/organise/events/gig"
@@ -123,9 +121,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def office(store: SqliteStore, start: Callable[[BoxOffice], Awaitable[BoxOffice]], clock: Clock) -> BoxOffice:
+async def office(office: BoxOffice) -> BoxOffice:
     """A box office with a gig that can be booked in the evening of 27 November 2026."""
-    office = await start(BoxOffice(store, clock=clock))
     opens_at, closes_at = at("2026-11-27T18:00"), at("2026-11-27T22:00")
     await office.create_event("gig", 1, Details(opens_at=opens_at, closes_at=closes_at, time_zone="Europe/Berlin"))
     return office
