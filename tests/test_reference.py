@@ -188,9 +188,9 @@ class Asker:
         self._reader = reader
         self.codes: set[str] = set()
 
-    def __call__(self, id: str, *parts: str, query: str = "", body: Body = None, **headers: str) -> Reply:  # noqa: A002 -- the description's own word
+    def __call__(self, name: str, *parts: str, query: str = "", body: Body = None, **headers: str) -> Reply:
         """Ask as the organiser, but for what a key opens."""
-        operation = next(operation for operation in OPERATIONS if operation.id == id)
+        operation = next(operation for operation in OPERATIONS if operation.id == name)
         path = re.sub(r"{[^}]+}", "{}", operation.path).format(*parts)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         if "Order-Key" not in named and operation.who != "anyone":

@@ -303,7 +303,10 @@ def test_a_violation_is_found(rule: object, text: str) -> None:
         '<label>A <input type="checkbox" name="a"></label><input type="hidden" name="b">',
         '<input aria-label="A"><textarea aria-labelledby="a"></textarea><img src="/a.png" alt="">',
         '<a href="https://example.org">There</a><a href="/ui" target="_blank" rel="noopener">A window</a>',
-        '{% if a %}<p id="a">{% elif b %}<p id="a">{% else %}{% if c %}<p id="a">{% else %}<p id="a">{% endif %}{% endif %}',  # noqa: E501 -- one template, one line
+        (
+            '{% if a %}<p id="a">{% elif b %}<p id="a">'
+            '{% else %}{% if c %}<p id="a">{% else %}<p id="a">{% endif %}{% endif %}'
+        ),
         '{% for a in b %}<p id="{{ a }}"><p id="a-{{ a }}">{% else %}{% endfor %}',
         '{# <script> #}{{ "<style>" }}{% set a = "<iframe>" %}',
     ],

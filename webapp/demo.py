@@ -63,7 +63,7 @@ LAST: Final = ("Abel", "Brandt", "Conti", "Diaz", "Eze", "Fink", "Gruber", "Haas
 
 async def run_demo(box_office: BoxOffice) -> None:
     """Open the sample events, then let somebody book or cancel every other second, until cancelled."""
-    chance = random.Random(7)  # noqa: S311 - sample guests need no secrecy
+    chance = random.Random(7)  # noqa: S311 -- sample guests need no secrecy
     guests: dict[str, list[str]] = {}
     for event_id, sample in EVENTS.items():
         guests[event_id] = chance.sample([f"{first} {last}" for first in FIRST for last in LAST], sample.guests)

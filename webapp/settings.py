@@ -22,7 +22,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 USER_LENGTH_MAX: Final = 255
 PASSWORD_LENGTH_MAX: Final = 1_024
-DEMO_PASSWORD: Final = "password"  # noqa: S105 - well known, so it guards sample events alone
+DEMO_PASSWORD: Final = "password"  # noqa: S105 -- well known, so it guards sample events alone
 
 _SECRET_BYTES_MIN: Final = 32
 _FILE_BYTES_MAX: Final = 65_536

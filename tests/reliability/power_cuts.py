@@ -23,7 +23,7 @@ from tests.replay import MIGRATIONS, problems
 from webapp.storage.migrator import MigrationRefused, migrate
 from webapp.storage.store import StoreUnreadable
 
-MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where there is no such thing, the usual place will do
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 -- what is made there has a name that nobody can guess
 
 Ledgers = Mapping[str, Sequence[Record]]
 

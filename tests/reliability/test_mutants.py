@@ -98,7 +98,7 @@ def failures(tree: Path, test: str) -> list[str]:
     said = f"{test}\n{run.stdout[-4_000:]}\n{run.stderr[-2_000:]}"
     assert run.returncode in (0, 1), f"no test that ran to its end: {said}"
     assert report.exists(), f"not run: {said}"
-    (suite,) = ElementTree.parse(report).iter("testsuite")  # noqa: S314 - our own
+    (suite,) = ElementTree.parse(report).iter("testsuite")  # noqa: S314 -- our own pytest has written it
     assert int(suite.attrib["tests"]) > 0, f"no such test: {said}"
     failed = [failure.attrib["message"] for failure in suite.iter("failure")]
     assert failed or suite.attrib["errors"] == "0", f"not a test that failed, but an error around it: {said}"

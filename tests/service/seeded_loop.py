@@ -29,6 +29,8 @@ class SeededLoop(asyncio.SelectorEventLoop):
     `watch` is called before every callback. Threads and sockets are not for this loop: it would not wait for them.
     """
 
+    _scheduled: list[asyncio.TimerHandle]
+
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
         self.steps = 0
@@ -53,7 +55,7 @@ class SeededLoop(asyncio.SelectorEventLoop):
 
     def _run_once(self) -> None:
         if not self._ready:
-            timers = [timer.when() for timer in self._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
+            timers = [timer.when() for timer in self._scheduled if not timer.cancelled()]
             if not timers:
                 raise Stuck("everybody waits, and nothing can happen")
             self._now = max(self._now, min(timers))

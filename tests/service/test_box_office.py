@@ -14,6 +14,7 @@ import pytest
 
 from tests.service.gated_store import GatedStore, settled
 from tests.service.simulated_store import Fate, SimulatedStore
+from tests.service.until import until
 from webapp.announcements import Announcements
 from webapp.booking import decisions
 from webapp.booking.answers import Cancellation, Placement, Promotion, Refusal
@@ -45,8 +46,7 @@ async def statuses(box_office: BoxOffice, event: str) -> tuple[int, int]:
 
 
 async def until_dropped(box_office: BoxOffice, event: str) -> None:
-    while box_office.published(event):  # noqa: ASYNC110  # the housekeeping tells nobody
-        await asyncio.sleep(0)
+    await until(lambda: not box_office.published(event))
 
 
 # Booking, cancelling, resizing
@@ -623,12 +623,13 @@ async def busy(box_office: BoxOffice, event: str = "gig") -> None:
         await box_office.book(event, guest)
 
 
-def tamper(database: Path, *statements: str) -> None:
+def tamper(database: Path, *statements: str | tuple[str, bytes, int]) -> None:
+    """Carry out statements, some with what is bound in them, past the triggers."""
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         for (trigger,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
             connection.execute(f"DROP TRIGGER {trigger}")
         for statement in statements:
-            connection.execute(statement)
+            connection.execute(*((statement,) if isinstance(statement, str) else (statement[0], statement[1:])))
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -660,11 +661,11 @@ async def test_a_chain_forged_from_some_entry_on_does_not_end_where_it_should(
     await box_office.stop()
     entries = [entry async for chunk in store.entries("gig") for entry in chunk]
     await store.close()
-    statements, previous = list[str](), entries[1].hash
+    statements, previous = list[tuple[str, bytes, int]](), entries[1].hash
     for entry in entries[2:]:
         forged = entry._replace(at=0)
         previous = seal(previous, "gig", forged)
-        statements.append(f"UPDATE ledger SET at = 0, hash = x'{previous.hex()}' WHERE seq = {entry.seq}")  # noqa: S608 -- the hash was computed here
+        statements.append(("UPDATE ledger SET at = 0, hash = ? WHERE seq = ?", previous, entry.seq))
     tamper(database, *statements)
     store = await open_store(database)
     with pytest.raises(LedgerDamaged, match="at entry 5: the events table says"):

@@ -297,7 +297,8 @@ async def test_who_is_erased_leaves_nothing_but_his_place(box_office: BoxOffice,
     left = rows(database, "SELECT user_id, name, email, salt, cancel_reason FROM orders WHERE user_id <> 'Bob'")
     assert sorted(left) == sorted((pseudonym(order.order_id), None, None, None, None) for order in (cleo, again))
     assert (await box_office.place("gig", pseudonym(again.order_id))).position == 1
-    everything = str([rows(database, f"SELECT * FROM {table}") for table in ("events", "ledger", "orders")])  # noqa: S608 -- the names stand in this line
+    queries = ("SELECT * FROM events", "SELECT * FROM ledger", "SELECT * FROM orders")
+    everything = str([rows(database, query) for query in queries])
     assert "Cleo" not in everything
     assert "cleo@" not in everything
     assert "ill" not in everything

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.service.until import until
 from webapp import forgetting
 from webapp.booking.ledger import Contact
 from webapp.box_office import BoxOffice
 from webapp.forgetting import forget_forever, sweep
 from webapp.storage.sqlite import SqliteStore
-
-TIMEOUT_S = 30.0
 
 
 @pytest.fixture
@@ -34,12 +33,6 @@ def held(database: Path, *statements: str) -> Iterator[None]:
         for statement in statements:
             connection.execute(statement).fetchall()
         yield
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(TIMEOUT_S):
-        while not condition():  # noqa: ASYNC110  # it changes in a file, or in the log
-            await asyncio.sleep(0.001)
 
 
 @pytest.mark.usefixtures("office")

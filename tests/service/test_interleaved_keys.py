@@ -5,6 +5,7 @@ That nobody's key has had two effects, or two answers, is checked at the end of 
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -53,11 +54,7 @@ async def persistence_on_a_bad_disk(stage: Stage) -> None:
     await stage.open("gig", 2)
     stage.store.fates = dict.fromkeys(range(2, stage.random.randint(3, 7)), FULL)
     await asyncio.gather(
-        *(
-            until_known(lambda guest=guest: stage.book("gig", guest, f"key of {guest}"))  # type: ignore[misc]  # a default binds the guest of this turn
-            for guest in GUESTS
-            for _ in range(RETRIES)
-        )
+        *(until_known(partial(stage.book, "gig", guest, f"key of {guest}")) for guest in GUESTS for _ in range(RETRIES))
     )
     assert effects(stage, "gig", "booked", "joined") == len(GUESTS)
 
@@ -126,7 +123,7 @@ async def one_key_at_two_events(stage: Stage) -> None:
     """The same key comes to two desks at once: one wish is fulfilled, and the other is not, even in one batch."""
     await asyncio.gather(*(stage.open(event, 1) for event in ("gig", "talk")))
     outcomes = await asyncio.gather(
-        *(until_known(lambda event=event: stage.book(event, "Bob", "key")) for event in ("gig", "talk"))  # type: ignore[misc]  # a default binds the event of this turn
+        *(until_known(partial(stage.book, event, "Bob", "key")) for event in ("gig", "talk"))
     )
     assert sorted(code(outcome) for outcome in outcomes) == ["", "idempotency_key_reused"]
     assert effects(stage, "gig", "booked") + effects(stage, "talk", "booked") == 1

@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from tests.service.simulated_store import SimulatedStore
+from tests.service.until import until
 from webapp.booking.answers import Placement, Refusal
 from webapp.box_office import BoxOffice
 from webapp.desk import Unavailable
@@ -27,8 +28,7 @@ class SlowStore(SimulatedStore):
 
 
 async def until_in_flight(store: SlowStore, appends: int) -> None:
-    while store.appends < appends:  # noqa: ASYNC110 - the store tells nobody
-        await asyncio.sleep(0)
+    await until(lambda: store.appends >= appends)
 
 
 async def test_a_commit_slower_than_the_shutdown_is_answered_as_unknown() -> None:

@@ -175,7 +175,7 @@ async def test_what_fails_is_tried_again(
     keeping = asyncio.create_task(keeper.keep())
     await has_failed.wait()
     async with asyncio.timeout(30):
-        while people_named(await people(store, "gig")):  # noqa: ASYNC110 - what is awaited is in the database
+        while people_named(await people(store, "gig")):  # noqa: ASYNC110 -- what is awaited is in the database
             await asyncio.sleep(0.01)
     keeping.cancel()
 

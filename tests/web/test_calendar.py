@@ -67,7 +67,7 @@ def content(file: bytes) -> list[str]:
 
 def instant(stamp: str, time_zone: Any) -> datetime:
     """What a time with its TZID means by the file's own VTIMEZONE, as RFC 5545, section 3.6.5 tells to find it."""
-    shown = datetime.strptime(stamp, "%Y%m%dT%H%M%S")  # noqa: DTZ007 -- a local time, as the file has it
+    shown = datetime.fromisoformat(stamp)
     rules = [(part["DTSTART"].dt, part["TZOFFSETTO"].td) for part in time_zone.subcomponents]
     moment: datetime = shown - max(rule for rule in rules if rule[0] <= shown)[1]
     return moment.replace(tzinfo=UTC)

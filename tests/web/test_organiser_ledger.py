@@ -4,6 +4,7 @@ import html
 import re
 import sys
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 from quart.typing import TestClientProtocol as Browser
@@ -72,7 +73,7 @@ async def test_what_has_happened_is_told_in_words_the_latest_first(
 
 
 def test_every_kind_of_entry_has_words() -> None:
-    assert set(sys.modules["webapp.web.organiser.lines"]._WORDS) == set(Kind.__args__)  # type: ignore[attr-defined]
+    assert set(sys.modules["webapp.web.organiser.lines"]._WORDS) == set(get_args(Kind))
 
 
 async def test_a_name_leads_to_its_order_and_the_page_to_the_public_ledger(ada: Browser, office: BoxOffice) -> None:

@@ -8,11 +8,12 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Final, Literal, TypeVar, cast, get_args
 from zoneinfo import available_timezones
 
+from webapp.web.dates import EPOCH
 from webapp.web.parsing import Fault, kind_of, must_go
 
 T = TypeVar("T")
@@ -23,7 +24,6 @@ _TIME: Final = re.compile(
     r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
 )
 _TIME_WITHOUT_OFFSET: Final = re.compile(r"[0-9-]{10}[Tt ][0-9:.]+")
-_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - the offset is reckoned with apart, since a datetime ends in 9999
 _YEAR_10000: Final = 253_402_300_800 * 1_000_000
 
 # https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address
@@ -140,7 +140,9 @@ def _microseconds(text: str) -> int:
     if int(hours or 0) > 23 or int(minutes or 0) > 59:
         raise Fault("has an offset that does not exist", "; it must lie between -23:59 and +23:59")
     try:
-        since_1970 = datetime(*map(int, clock)) - _EPOCH - offset  # type: ignore[arg-type]  # noqa: DTZ001
+        year, month, day, hour, minute, second = map(int, clock)
+        # The offset is reckoned with apart, since a datetime ends in 9999.
+        since_1970 = datetime(year, month, day, hour, minute, second, tzinfo=UTC) - EPOCH - offset
     except ValueError:
         raise Fault("names a day or an hour that does not exist") from None
     microseconds = since_1970 // timedelta(microseconds=1) + int((fraction or "").ljust(6, "0")[:6])

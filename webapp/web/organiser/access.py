@@ -19,7 +19,7 @@ from webapp.web.rendering import counted, see_other
 PANEL: Final = "/ui/organise"
 SIGN_IN: Final = "/ui/sign-in"
 LOCAL_PAGE: Final = re.compile(r"/ui(/(?!\.)[A-Za-z0-9_.~-]+)*")
-WRONG_PASSWORD: Final = "The user name or the password is wrong."  # noqa: S105 - a sentence
+WRONG_PASSWORD: Final = "The user name or the password is wrong."  # noqa: S105 -- a sentence
 """What a sign-in is refused with; which of the two is wrong stays unsaid."""
 
 

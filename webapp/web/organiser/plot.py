@@ -128,7 +128,7 @@ def _round_times(start: datetime, stop: datetime) -> Iterator[datetime]:
     if step is None:
         yield from _round_months(start, stop)
         return
-    midnight = datetime(start.year, start.month, start.day)  # noqa: DTZ001 - told by clocks
+    midnight = _midnight(start)
     passed = (start - midnight) // step if step < DAY else 0
     number = passed
     while stop - midnight >= number * step:
@@ -142,8 +142,12 @@ def _round_months(start: datetime, stop: datetime) -> Iterator[datetime]:
     month = 12 * start.year // step * step if step >= 12 else 12 * start.year + (start.month - 1) // step * step
     while month <= 12 * stop.year + stop.month - 1:
         if month >= 12:
-            yield datetime(month // 12, month % 12 + 1, 1)  # noqa: DTZ001 - told by clocks
+            yield _midnight(start).replace(year=month // 12, month=month % 12 + 1, day=1)
         month += step
+
+
+def _midnight(local: datetime) -> datetime:
+    return local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
 
 
 def _label(local: datetime, span: timedelta) -> str:
