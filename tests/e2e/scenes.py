@@ -10,6 +10,7 @@ Act = Callable[[Page, Names], Awaitable[None]]
 
 NIGHT: Final = "/ui/organise/events/summer-night"
 EMPTY_EVENT: Final = "/ui/organise/events/empty"
+SOLD_OUT: Final = "/ui/organise/events/sold-out"
 
 
 class Scene(NamedTuple):
@@ -37,6 +38,16 @@ def pressing(button: str, fields: Mapping[str, str]) -> Act:
         await page.get_by_role("button", name=button).first.click()
 
     return act
+
+
+def looking_up(guest: str) -> Act:
+    """Looks for somebody at the door."""
+    return pressing("Check in", {"Code or name": guest})
+
+
+def previewing(tickets: str) -> Act:
+    """Asks what another number of tickets would change."""
+    return pressing("Preview", {"Tickets": tickets})
 
 
 async def opening_everything(page: Page, _: Names) -> None:
@@ -119,17 +130,17 @@ ORGANISERS: Final = (
     Scene("overview", NIGHT, "Latest activity", who="ada", act=opening_everything),
     Scene("overview of an event without a guest", EMPTY_EVENT, "Nobody has booked yet", who="ada"),
     Scene("guests", f"{NIGHT}/guests", "Cleo Moreau", who="ada", act=opening_everything),
-    Scene("guests who wait", "/ui/organise/events/sold-out/guests?status=waiting", "1st in line", who="ada"),
+    Scene("guests who wait", f"{SOLD_OUT}/guests?status=waiting", "1st in line", who="ada"),
     Scene("no guest at all", f"{EMPTY_EVENT}/guests", "Nobody has booked yet", who="ada"),
     Scene("no guest found", f"{NIGHT}/guests?q=nobody", "Nobody found", who="ada"),
     Scene("a guest with a ticket", f"{NIGHT}/orders/{{bob_id}}", "Bob Brandt", who="ada"),
-    Scene("a guest who waits", "/ui/organise/events/sold-out/orders/{line4_id}", "3rd of 5", who="ada"),
+    Scene("a guest who waits", f"{SOLD_OUT}/orders/{{line4_id}}", "3rd of 5", who="ada"),
     Scene("a guest who has cancelled", f"{NIGHT}/orders/{{dan_id}}", "The train is late", who="ada"),
     Scene("a guest who has arrived", f"{NIGHT}/orders/{{eve_id}}", "Take the check-in back", who="ada"),
     Scene("cancelling for a guest", f"{NIGHT}/orders/{{bob_id}}/cancellation", "Cancel the ticket of", who="ada"),
     Scene(
         "cancelling for a guest of a full event",
-        "/ui/organise/events/sold-out/orders/{line0_id}/cancellation",
+        f"{SOLD_OUT}/orders/{{line0_id}}/cancellation",
         "The ticket goes to Dan Fink",
         who="ada",
     ),
@@ -140,39 +151,15 @@ ORGANISERS: Final = (
     Scene("being expected", f"{NIGHT}/check-in?order={{bob_id}}", "is not in yet", who="ada"),
     Scene("having cancelled", f"{NIGHT}/check-in?order={{dan_id}}", "no longer valid", who="ada"),
     Scene("being at the wrong event", f"{NIGHT}/check-in?order={{line0_id}}", "Not of this event", who="ada"),
-    Scene("waiting at the door", "/ui/organise/events/sold-out/check-in?order={line4_id}", "3rd", who="ada"),
-    Scene(
-        "a name at the door",
-        f"{NIGHT}/check-in",
-        "Found for",
-        who="ada",
-        act=pressing("Check in", {"Code or name": "o"}),
-    ),
-    Scene(
-        "nobody at the door",
-        f"{NIGHT}/check-in",
-        "Nobody found",
-        who="ada",
-        act=pressing("Check in", {"Code or name": "Xavier"}),
-    ),
+    Scene("waiting at the door", f"{SOLD_OUT}/check-in?order={{line4_id}}", "3rd", who="ada"),
+    Scene("a name at the door", f"{NIGHT}/check-in", "Found for", "ada", act=looking_up("o")),
+    Scene("nobody at the door", f"{NIGHT}/check-in", "Nobody found", "ada", act=looking_up("Xavier")),
     Scene("a ticket that was scanned", "/ui/organise/tickets/{bob_code}", "is not in yet", who="ada"),
     Scene("a ticket that was scanned again", "/ui/organise/tickets/{eve_code}", "Already in", who="ada"),
     Scene("settings", f"{NIGHT}/settings", "What guests read", who="ada"),
     Scene("settings of an event without a guest", f"{EMPTY_EVENT}/settings", "it can be deleted", who="ada"),
-    Scene(
-        "more tickets",
-        "/ui/organise/events/sold-out/settings",
-        "Eve Ito",
-        who="ada",
-        act=pressing("Preview", {"Tickets": "4"}),
-    ),
-    Scene(
-        "fewer tickets than are booked",
-        "/ui/organise/events/sold-out/settings",
-        "not possible",
-        who="ada",
-        act=pressing("Preview", {"Tickets": "1"}),
-    ),
+    Scene("more tickets", f"{SOLD_OUT}/settings", "Eve Ito", "ada", act=previewing("4")),
+    Scene("fewer tickets than are booked", f"{SOLD_OUT}/settings", "not possible", "ada", act=previewing("1")),
     Scene(
         "a mistake in the settings",
         f"{NIGHT}/settings",
