@@ -6,6 +6,8 @@ PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Arguments for the program that a target ends in: make test ARGS='-k waiting'
 ARGS ?=
+# What is compiled is kept, even where Python is told not to: hundreds of servers start, and five times every test is read.
+unexport PYTHONDONTWRITEBYTECODE
 # Four files of tests at once, since many wait more than they work, and in their order, since the longest have few tests.
 # ARGS='-n 0' runs one after the other.
 SIDE_BY_SIDE := --numprocesses 4 --dist loadfile --no-loadscope-reorder
@@ -20,7 +22,7 @@ endef
 # What tests start beside Python; each is called like its Debian package.
 PROGRAMS := chromium faketime nginx openssl strace wrk
 
-.PHONY: help setup dev programs $(PROGRAMS) run test check coverage prove fuzz bench screenshots lock clean
+.PHONY: help setup dev programs $(PROGRAMS) run test every-test check coverage prove fuzz bench screenshots lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -30,7 +32,11 @@ setup: $(VENV)/.setup ## Install what the server needs into .venv
 run: setup ## Serve on 127.0.0.1:3000
 	@$(BIN)/python -m webapp serve $(ARGS)
 
-test: dev programs check coverage ## Check the code and run every test
+# All three at once, since each of the first two works on one core alone.
+test: dev programs ## Check the code and run every test
+	@$(MAKE) --jobs --no-print-directory check coverage every-test
+
+every-test: dev programs
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 check: dev ## Lint, formatting and types
