@@ -15,6 +15,7 @@ from uvicorn.server import ServerState
 
 from tests import effort
 from tests.client import Body, raw
+from tests.service.until import until
 from tests.web import pages
 from tests.web.unhurried import Watch
 from webapp.box_office import BoxOffice
@@ -30,7 +31,6 @@ NOW: Final = 1_800_000_000_000_000
 OPENS: Final = NOW + 3_600_000_000
 ADDRESSES: Final = ("127.0.0.1", "192.0.2.1", "192.0.2.7", "2001:db8::7")
 PROXY: Final = "192.0.2.1"
-TIMEOUT_S: Final = 60.0
 ROUND_TRIPS: Final = 12
 
 Lives = Callable[[Path], Awaitable[SqliteStore]]
@@ -97,14 +97,13 @@ class Front:
     async def say(self, line: Line, *pieces: bytes) -> None:
         """Send pieces, and wait until everything is answered."""
         protocol = cast(BoundedProtocol, line.protocol)
-        async with asyncio.timeout(TIMEOUT_S):
-            for piece in pieces:
-                await until(lambda: line.is_over or not line.is_paused)
-                if not line.is_over:
-                    protocol.data_received(piece)
-                await asyncio.sleep(0)
-            await until(lambda: line.is_over or getattr(protocol.cycle, "response_complete", True))
-            await until(lambda: not self._server.tasks)
+        for piece in pieces:
+            await until(lambda: line.is_over or not line.is_paused)
+            if not line.is_over:
+                protocol.data_received(piece)
+            await asyncio.sleep(0)
+        await until(lambda: line.is_over or getattr(protocol.cycle, "response_complete", True))
+        await until(lambda: not self._server.tasks)
 
     def lines_of_the_log(self) -> list[dict[str, Any]]:
         """What the log says of the requests, but for what no two requests share."""
@@ -131,12 +130,6 @@ async def fronts(
         await box_office.open_event("a b/c", tickets=1)
         both.append(Front(box_office, has_lane=name == "lane"))
     return both[0], both[1]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let everything else go on until this is so."""
-    while not condition():  # noqa: ASYNC110 - nobody is told of it
-        await asyncio.sleep(0.0005)
 
 
 def without_ids(said: bytes) -> bytes:
@@ -290,7 +283,7 @@ async def test_a_lane_that_differs_is_found_out(
     fronts: tuple[Front, Front], monkeypatch: pytest.MonkeyPatch, target: str, broken: Any
 ) -> None:
     monkeypatch.setattr(target, broken, raising=False)
-    monkeypatch.setattr("tests.web.test_direct_lane.TIMEOUT_S", 1.0)
+    monkeypatch.setattr("tests.service.until.TIMEOUT_S", 1.0)
     for seed in range(1, effort.ATTEMPTS):
         try:
             if await differ(*fronts, seed):
