@@ -26,13 +26,13 @@ from webapp.storage.sqlite import SqliteStore
 from webapp.web import api, guard, organiser, problems
 from webapp.web.assets import assets
 from webapp.web.auth import Gatekeeper
-from webapp.web.connection import Connection
 from webapp.web.contract import contract
 from webapp.web.direct_lane import DirectLane
 from webapp.web.event_calendar import event_calendar
 from webapp.web.event_list import event_list
 from webapp.web.event_page import event_page
 from webapp.web.health import health
+from webapp.web.lean import LeanQuart
 from webapp.web.ledger_page import ledger_page
 from webapp.web.limiter import SenderLimit
 from webapp.web.live import live
@@ -110,10 +110,9 @@ async def running(settings: Settings, requests: Log, on_fatal: Callable[[], None
 
 def create_app(parts: Parts, requests: Log) -> Quart:
     """The fronts over the parts, behind the guard."""
-    app = Quart(__name__, static_folder=None)
+    app = LeanQuart(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
     app.config["BODY_TIMEOUT"] = BODY_TIMEOUT_S
-    app.asgi_http_class = Connection
     app.url_map.merge_slashes = False  # an event's id may hold two slashes in a row
     app.extensions[NAME] = parts
     pages = (event_list, event_page, event_calendar, order_page, ledger_page, live, *organiser.fronts)
