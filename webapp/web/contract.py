@@ -68,7 +68,8 @@ async def status(event_id: str) -> Response:
     if request.if_none_match.contains_weak(tag):
         return Response("", 304, {"ETag": f'"{tag}"', "Cache-Control": "no-cache"})
     found = answer(status_told(counts))
-    found.headers.update({"ETag": f'"{tag}"', "Cache-Control": "no-cache"})
+    found.headers.add("ETag", f'"{tag}"')
+    found.headers.add("Cache-Control", "no-cache")
     return found
 
 
