@@ -206,10 +206,13 @@ class BoxOffice:
 
     async def event(self, event_id: str) -> Event:
         """An event as everybody may see it. Raises Refusal `event_not_found`, Unavailable."""
-        found = self.published_event(event_id) or await self._read(self._store.event(event_id))
+        found = self.published_event(event_id)
+        if found is None:
+            read = await self._read(self._store.event(event_id))
+            found = self.published_event(event_id) or read  # what was read may be committed, but not published yet
         if found is None or found.counts.is_deleted:
             raise Refusal("event_not_found", "Event not found")
-        return self.published_event(event_id) or found  # what was read may be committed already, but not published yet
+        return found
 
     async def counts(self, event_id: str) -> Counts:
         """The published counts of an event. Raises Refusal `event_not_found`, Unavailable."""

@@ -214,8 +214,8 @@ MUTANTS: Final[dict[str, Mutant]] = {
         "Counts that were read are shown before they are published, and older ones after them.",
         "G8",
         "webapp/box_office.py",
-        "return self.published_event(event_id) or found  #",
-        "return found  #",
+        "found = self.published_event(event_id) or read  #",
+        "found = read  #",
         OFFICE + "test_counts_that_are_read_never_run_ahead_of_what_is_published",
     ),
     "what failed is taken for stored": Mutant(
