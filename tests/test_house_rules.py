@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "retention": {"booking", "box_office", "desk", "enquiries"},
     "server": EVERYTHING,
     "settings": {"weak_passwords"},
-    "storage": {"booking"},
+    "storage": {"booking", "paths"},
     "turnout": {"storage.store"},
     "verification": {"booking", "recovery", "storage"},
     "weak_passwords": set[str](),

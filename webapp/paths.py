@@ -1,5 +1,7 @@
-"""Where the files beside the code are: inside the installed package, or beside it in a checkout."""
+"""Where the files beside the code are, inside the installed package or beside it in a checkout; names of the others."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -14,3 +16,13 @@ def _folder(name: str) -> Path:
 TEMPLATES: Final = _folder("templates")
 STATIC: Final = _folder("static")
 SCHEMA: Final = _folder("schema")
+
+
+@contextmanager
+def named_in_errors(path: Path) -> Iterator[None]:
+    """Name the path in an OSError of a call that is given a descriptor only, such as fsync."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise

@@ -185,13 +185,23 @@ def test_whichever_call_to_the_disk_fails_at_the_first_start_the_next_start_goes
         status, said = life(Server(data_dir.parent, under=strace))
         assert status in (0, 1, 70), f"{fault}: {said}"
         assert status == 0 or kind in ("EIO", "ENOSPC"), f"it has not started: {fault}: {said}"
-        assert status != 1 or (said.startswith("Error: ") and "Traceback" not in said), (
-            f"no sentence for {fault}: {said}"
-        )
+        if status == 1:
+            is_sentence = said.startswith("Error: ") and "Traceback" not in said
+            assert is_sentence, f"no sentence for {fault}: {said}"
+            assert str(data_dir.parent) in said, f"nobody knows where {fault} was: {said}"
         with Server(data_dir.parent) as server:
             assert server.as_organiser("POST /initialize", {"eventId": "gig", "tickets": TICKETS}).status == 200, fault
         assert asyncio.run(opened(server.database)).problems == []
         effort.tried()
+
+
+def test_a_folder_that_cannot_be_synced_is_named(tmp_path: Path) -> None:
+    trace, data_dir = tmp_path / "trace", tmp_path / "server" / "data"
+    strace = under_faults(trace, data_dir, ["fsync:error=EIO:when=1"], about=[""])
+    status, said = life(Server(data_dir.parent, under=strace))
+    assert status == 1
+    assert f"Error: {data_dir}: Input/output error." in said
+    assert struck(trace)
 
 
 def life(server: Server) -> tuple[int, str]:
@@ -212,13 +222,14 @@ def calls_of_a_first_start(folder: Path) -> list[DiskCall]:
     return disk_calls(trace, data_dir)
 
 
-def test_a_full_disk_is_told_and_reads_go_on_until_there_is_room(tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", ["ENOSPC", "EROFS"])  # the latter where the system turns a bad disk read-only
+def test_a_disk_that_takes_nothing_is_told_and_reads_go_on_until_it_does(tmp_path: Path, error: str) -> None:
     with Server(tmp_path) as server:
         server.as_organiser("POST /initialize", {"eventId": "gig", "tickets": TICKETS})
         writer = writing_thread(
             server.process.pid, tmp_path / "trace", server.data_dir, lambda: book(server, "Ada", status=200)
         )
-        with faults(writer, tmp_path / "trace", server.data_dir, "pwrite64:error=ENOSPC"):
+        with faults(writer, tmp_path / "trace", server.data_dir, f"pwrite64:error={error}"):
             for guest in ("Bob", "Cleo"):
                 refused = book(server, guest, status=503)
                 assert (refused.code, refused.headers["Retry-After"]) == ("storage_unavailable", "2")

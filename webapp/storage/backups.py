@@ -14,6 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from webapp.paths import named_in_errors
+
 BUSY_TIMEOUT_S: Final = 60.0
 """How long to wait for another process that holds a lock in the database; a migration may take that long."""
 
@@ -121,7 +123,8 @@ def sync(path: Path) -> None:
     """Have the kernel write a file's content, or a folder's names, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with named_in_errors(path):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from webapp.paths import named_in_errors
+
 
 class DatabaseLocked(Exception):
     """Another process holds the database: `pid`, and `since` when, where its lock file says so."""
@@ -41,8 +43,9 @@ class DatabaseLock:
         """
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            self._lock(descriptor)
-            _sign(descriptor)
+            with named_in_errors(self.path):
+                self._lock(descriptor)
+                _sign(descriptor)
         except BaseException:
             os.close(descriptor)
             raise

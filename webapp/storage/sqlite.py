@@ -53,7 +53,7 @@ class SqliteStore(SqliteReader):
                 await connection.execute_fetchall(f"PRAGMA cache_size = -{CACHE_KIB}")
         except UNREADABLE as error:
             await writer.close()
-            raise StoreUnreadable(told(error)) from error
+            raise StoreUnreadable(f"{database}: {told(error)}") from error
         except StoreUnreadable:
             await writer.close()
             raise

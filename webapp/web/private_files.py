@@ -6,6 +6,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from webapp.paths import named_in_errors
+
 
 def private_folder(folder: Path) -> None:
     """Makes the folder durably, for its owner alone. One that is there stays as it is: it may serve others, too.
@@ -42,7 +44,7 @@ def write_private(path: Path, text: str) -> None:
     private_folder(path.parent)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # comes with mode 0600
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with named_in_errors(path), os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text + "\n")
             file.flush()
             os.fsync(descriptor)
@@ -56,6 +58,7 @@ def write_private(path: Path, text: str) -> None:
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        with named_in_errors(folder):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
