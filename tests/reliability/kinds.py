@@ -149,7 +149,12 @@ KINDS: Final = (
     Kind(
         "store faults",
         "G6, G7, G11–G14",
-        (FAULTS, "tests/storage/test_sqlite.py", "tests/web/test_server.py"),
+        (
+            FAULTS,
+            "tests/reliability/test_full_and_read_only.py",
+            "tests/storage/test_sqlite.py",
+            "tests/web/test_server.py",
+        ),
         (
             Effort(
                 "FAULTS",

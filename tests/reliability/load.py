@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
+from tests.model import Answer
 from tests.reliability.crowd import Crowd, Wish, ledger, wishes
-from tests.reliability.history import Record, complaints
+from tests.reliability.history import NEVER, Record, complaints
 from tests.server import Server
 
 CLIENTS: Final = 16
@@ -54,9 +55,14 @@ class Load:
         """Ask once more for what was last asked for under a key, whether or not it was answered before the kill."""
         asyncio.run(self._crowd.ask_again(self._server, RETRIES))
 
-    def complaints(self) -> list[str]:
-        """What is wrong with all rounds together."""
-        return complaints(self._crowd.calls, ledgers(self._server))
+    def answers(self, last: int) -> list[Answer]:
+        """What came of the last calls, without those whose client did not wait for it."""
+        return [call.answer for call in self._crowd.calls[-last:] if call.answered != NEVER]
+
+    def complaints(self, *apart: str) -> list[str]:
+        """What is wrong with all rounds together, apart from events that belong to somebody else."""
+        found = ledgers(self._server)
+        return complaints(self._crowd.calls, {event: found[event] for event in found if event not in apart})
 
     def _heard(self) -> None:
         self._answers_left -= 1

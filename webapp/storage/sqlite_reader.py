@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import aiosqlite
 from webapp.booking.details import Details
 from webapp.booking.ledger import Entry
 from webapp.booking.state import Arrival, Counts, Event, EventCursor, EventPage
+from webapp.storage import backups
 from webapp.storage.backups import UNREADABLE, unreadable_text
 from webapp.storage.migrator import SCHEMA_OBJECTS
 from webapp.storage.store import (
@@ -286,8 +288,8 @@ class SqliteReader:
 
 
 async def read_only(database: Path) -> aiosqlite.Connection:
-    """A connection that cannot write. Raises sqlite3.Error."""
-    connection = await aiosqlite.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    """A connection that cannot write. Raises sqlite3.Error, UnicodeDecodeError."""
+    connection = await aiosqlite.Connection(partial(backups.read_only, database), ROWS_PER_CHUNK)
     connection.text_factory = _text
     await connection.create_function("casefold", 1, str.casefold, deterministic=True)
     return connection
