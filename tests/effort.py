@@ -47,6 +47,8 @@ POWER_CUTS: Final = _number("POWER_CUTS", 500)
 """Images of what a disk may hold after a power cut."""
 FAULTS: Final = _number("FAULTS", 60)
 """Calls of the server to its disk that fail, one in each life."""
+COMMIT_TIMEOUT_S: Final = _number("COMMIT_TIMEOUT_S", 4)
+"""Seconds after which a server gives up a commit that never comes back: not a minute, as it would if left alone."""
 DEPARTURES: Final = _number("DEPARTURES", 200)
 """Clients who are gone after some byte of what they meant to say, or to hear."""
 DAMAGES: Final = _number("DAMAGES", 100)

@@ -152,6 +152,7 @@ KINDS: Final = (
         (
             FAULTS,
             "tests/reliability/test_full_and_read_only.py",
+            "tests/reliability/test_stalled_disk.py",
             "tests/storage/test_sqlite.py",
             "tests/web/test_server.py",
         ),
@@ -161,6 +162,7 @@ KINDS: Final = (
                 1_200,
                 (f"{FAULTS}::test_whichever_call_to_the_disk_fails_under_load_what_was_answered_stands",),
             ),
+            Effort("COMMIT_TIMEOUT_S", 60, scales=False),
         ),
         long_s=900,
     ),
