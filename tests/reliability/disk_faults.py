@@ -58,12 +58,18 @@ UNLOCKING: Final = "l_type=F_UNLCK"
 ERRORS: Final = {"EIO": "EIO", "ENOSPC": "ENOSPC", "busy": "EAGAIN"}
 
 
-def fault_at(calls: Sequence[DiskCall], place: int, kind: Kind) -> Fault:
-    """A fault of the call at a place, counted from 1. Busy is a lock: the last one up to there, or the first."""
-    if kind != "busy" or calls[place - 1].name == "fcntl":
-        return Fault(kind, calls[place - 1])
-    locks = [call for call in calls[:place] if call.name == "fcntl"] or [call for call in calls if call.name == "fcntl"]
-    return Fault(kind, locks[-1] if locks[-1] in calls[:place] else locks[0])
+def possible_faults(calls: Sequence[DiskCall], calls_max: int) -> list[Fault]:
+    """All the faults that there are of so many calls from the first on, no two the same.
+
+    Any call may fail, or take long. A lock may be somebody else's; as many locks are looked at as other calls. Those of
+    several threads are told apart by nothing.
+    """
+    calls = list(dict.fromkeys(calls))
+    locks = [call for call in calls if call.name == "fcntl"]
+    return [
+        *(Fault(kind, call) for call in calls[:calls_max] for kind in KINDS if kind != "busy"),
+        *(Fault("busy", call) for call in locks[:calls_max]),
+    ]
 
 
 def under_faults(trace: Path, data_dir: Path, injections: Sequence[str], about: Sequence[str] = ABOUT) -> list[str]:
@@ -92,6 +98,12 @@ def _attached(options: Sequence[str]) -> Iterator[None]:
                 strace.terminate()
             strace.stderr.read()
             strace.wait(TIMEOUT_S)
+
+
+def has_struck(trace: Path) -> bool:
+    """Whether a fault has struck a call that may fail: a lock is given back whatever strace says."""
+    found = struck(trace)
+    return bool(found) and UNLOCKING not in found[0]
 
 
 def struck(trace: Path) -> list[str]:

@@ -8,7 +8,7 @@ import asyncio
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice, product
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -21,10 +21,10 @@ from tests.reliability.disk_faults import (
     UNLOCKING,
     DiskCall,
     Fault,
-    Kind,
     disk_calls,
-    fault_at,
     faults,
+    has_struck,
+    possible_faults,
     struck,
     under_faults,
     writing_thread,
@@ -37,11 +37,14 @@ from tests.reliability.test_power_loss import SYNCING
 from tests.server import Server, ServerEnded
 
 CALLS = 300
+"""The first so many calls fail, and of those that take a lock so many; fewer where few faults are tried."""
+CALLS_MIN = 100
 CLIENTS = 4
 GUESTS = tuple(f"guest-{number}" for number in range(20))
 TICKETS = 6
 TRIALS_PER_EVENT = 50
-WISHES_MAX = 400
+WISHES_MAX = 3_000
+TRIES = 20
 AFTERWARDS = 5
 STARTS = 20
 """One fault in so many strikes a first start, which takes longer."""
@@ -79,22 +82,29 @@ class Load:
         self._begin()
         self._find_writer()
 
-    def calls(self) -> list[DiskCall]:
-        """The calls that the server makes to its disk, one after the other."""
+    def calls(self, locks: int) -> list[DiskCall]:
+        """The calls that the server makes to its disk, one after the other, up to so many that take a lock."""
         self._ask(60)  # or some of them would be such as come but once
+        found: list[DiskCall] = []
         with faults(self._writer, self._trace, self._server.data_dir):
-            self._ask(120)
-        return disk_calls(self._trace, self._server.data_dir)[:CALLS]
+            while sum(call.name == "fcntl" for call in found) < locks:
+                self._ask(120)
+                found = disk_calls(self._trace, self._server.data_dir)
+        return found
 
-    def strike(self, fault: Fault) -> None:
-        """Have a call fail while the crowd asks, and see that the server does what it should."""
+    def strike(self, fault: Fault) -> bool:
+        """Have a call fail while the crowd asks, and see that the server does what it should.
+
+        Returns whether it has failed: chance may have put off the calls a little, and then a lock would be given back.
+        """
         before = len(self._crowd.calls)
         where = (self._writer, self._trace, self._server.data_dir)
         with faults(*where, fault.injection, about=[fault.call.file]):
             asyncio.run(self._crowd.ask(self._server, self._until_struck(), CLIENTS))
+        has_failed = has_struck(self._trace)
         since = self._crowd.calls[before:]
         assert not [call for call in since if call.answer in NEVER_RIGHT], fault
-        if any(UNLOCKING in call for call in struck(self._trace)):  # chance has put off the calls a little
+        if struck(self._trace) and not has_failed:
             self._server.kill()
             self._start_again()
         elif any(call.answered == NEVER or call.answer == UNKNOWN for call in since):
@@ -104,6 +114,7 @@ class Load:
         self._ask(AFTERWARDS)
         answers = [call.answer for call in self._crowd.calls[-AFTERWARDS:]]
         assert all(answer not in (UNKNOWN, NOTHING) for answer in answers), f"it does not heal: {fault}"
+        return has_failed
 
     def complaints(self) -> list[str]:
         """What is wrong with all that was answered since this was asked last; begins anew, at other events."""
@@ -139,19 +150,20 @@ class Load:
         yield from islice(self._asked, AFTERWARDS)
 
 
-def chosen(number: int) -> Sequence[tuple[int, Kind]]:
-    """So many of all places and kinds of faults, by chance; all of them, if they are as many."""
-    everything = list(product(range(1, CALLS + 1), KINDS))
-    return random.Random(effort.FIRST_SEED).sample(everything, min(number, len(everything)))
+def chosen(possible: Sequence[Fault], number: int) -> Sequence[Fault]:
+    """So many of all possible faults, by chance; all of them, if they are no more."""
+    assert len(set(possible)) == len(possible)
+    return random.Random(effort.FIRST_SEED).sample(possible, min(number, len(possible)))
 
 
 def test_whichever_call_to_the_disk_fails_under_load_what_was_answered_stands(tmp_path: Path) -> None:
     with Server(tmp_path, program=OFTEN_CHECKPOINTED) as server:
         load = Load(server, effort.FIRST_SEED)
-        calls = load.calls()
-        assert len(calls) == CALLS
-        for number, (place, kind) in enumerate(chosen(effort.FAULTS), start=1):
-            load.strike(fault_at(calls, place, kind))
+        calls_max = min(CALLS, max(CALLS_MIN, effort.FAULTS))
+        possible = possible_faults(load.calls(calls_max), calls_max)
+        assert len(possible) == calls_max * len(KINDS)
+        for number, fault in enumerate(chosen(possible, effort.FAULTS), start=1):
+            assert any(load.strike(fault) for _ in range(TRIES)), f"it does not strike: {fault}"
             effort.tried()
             if number % TRIALS_PER_EVENT == 0:
                 assert load.complaints() == []
@@ -176,19 +188,21 @@ def test_a_server_that_makes_little_of_an_error_is_found_out(tmp_path: Path, pro
 
 def test_whichever_call_to_the_disk_fails_at_the_first_start_the_next_start_goes_well(tmp_path: Path) -> None:
     calls = calls_of_a_first_start(tmp_path / "without-faults")
-    for number, (place, kind) in enumerate(chosen(max(1, effort.FAULTS // STARTS))):
-        fault = fault_at(calls, min(place, len(calls)), kind)
+    possible = possible_faults(calls, len(calls))
+    for number, fault in enumerate(chosen(possible, max(1, effort.FAULTS // STARTS))):
         folder = tmp_path / str(number)
         folder.mkdir()
         trace, data_dir = folder / "trace", folder / "server" / "data"
         strace = under_faults(trace, data_dir, [fault.injection], about=[fault.call.file])
         status, said = life(Server(data_dir.parent, under=strace))
         assert status in (0, 1, 70), f"{fault}: {said}"
-        assert status == 0 or kind in ("EIO", "ENOSPC"), f"it has not started: {fault}: {said}"
+        assert has_struck(trace), f"it does not strike: {fault}"
+        assert status == 0 or fault.kind in ("EIO", "ENOSPC"), f"it has not started: {fault}: {said}"
         if status == 1:
-            is_sentence = said.startswith("Error: ") and "Traceback" not in said
-            assert is_sentence, f"no sentence for {fault}: {said}"
-            assert str(data_dir.parent) in said, f"nobody knows where {fault} was: {said}"
+            sentence = f"\n{said}".rpartition("\nError: ")[2]
+            assert sentence, f"no sentence for {fault}: {said}"
+            assert "Traceback" not in said, f"{fault}: {said}"
+            assert str(data_dir.parent) in sentence, f"nobody knows where {fault} was: {said}"
         with Server(data_dir.parent) as server:
             assert server.as_organiser("POST /initialize", {"eventId": "gig", "tickets": TICKETS}).status == 200, fault
         assert asyncio.run(opened(server.database)).problems == []
