@@ -47,6 +47,8 @@ POWER_CUTS: Final = _number("POWER_CUTS", 500)
 """Images of what a disk may hold after a power cut."""
 FAULTS: Final = _number("FAULTS", 60)
 """Calls of the server to its disk that fail, one in each life."""
+SWEEPS: Final = _number("SWEEPS", 2)
+"""Calls of a start behind an erasure at which it is killed, and such as fail."""
 COMMIT_TIMEOUT_S: Final = _number("COMMIT_TIMEOUT_S", 4)
 """Seconds after which a server gives up a commit that never comes back: not a minute, as it would if left alone."""
 DEPARTURES: Final = _number("DEPARTURES", 200)

@@ -20,6 +20,7 @@ LANE: Final = "tests/web/test_direct_lane.py"
 ORDERS: Final = "tests/service/test_interleaved_orders.py"
 UPGRADE: Final = "tests/storage/test_upgrade.py"
 OVER_HTTP: Final = "tests/reliability/test_model_over_http.py"
+SWEEP: Final = "tests/reliability/test_erasure_under_fire.py"
 POWER: Final = "tests/reliability/test_power_loss.py"
 
 
@@ -221,10 +222,12 @@ KINDS: Final = (
         (
             "tests/reliability/test_secrets.py",
             "tests/reliability/test_erasure_of_files.py",
+            SWEEP,
             "tests/service/test_forgetting.py",
             "tests/storage/test_forgetting.py",
         ),
-        long_s=20,
+        (Effort("SWEEPS", 100),),
+        long_s=600,
     ),
     Kind(
         "named mutants",
