@@ -90,20 +90,20 @@ async def running(settings: Settings, requests: Log, on_fatal: Callable[[], None
         opened.push_async_callback(box_office.stop)
         await box_office.start()
         await sweep(store)
-        await opened.enter_async_context(_in_background(forget_forever(store)))
+        await opened.enter_async_context(_in_background(forget_forever(store), "forgetting"))
         # Last of what may fail, or a password would be generated that nobody gets to see.
         gatekeeper, generated_password = Gatekeeper.open(settings, data_dir)
         opened.callback(gatekeeper.close)
         if settings.app_env == "demo":
-            await opened.enter_async_context(_in_background(run_demo(box_office)))
+            await opened.enter_async_context(_in_background(run_demo(box_office), "demo"))
         enquiries = Enquiries(store, box_office)
         if settings.erase_after_days:
             retention = Retention(box_office, enquiries, settings.erase_after_days)
-            await opened.enter_async_context(_in_background(retention.keep()))
+            await opened.enter_async_context(_in_background(retention.keep(), "retention"))
         booking_limit = SenderLimit(settings.bookings_per_minute)
         parts = Parts(settings, box_office, enquiries, gatekeeper, metrics, booking_limit)
         app = create_app(parts, requests)
-        await opened.enter_async_context(_in_background(metrics.watch_loop()))
+        await opened.enter_async_context(_in_background(metrics.watch_loop(), "watch over the loop"))
         lane = DirectLane(parts, cast(guard.Guard, app.asgi_app)) if settings.direct_lane else None
         yield Running(app, lane, box_office, generated_password)
 
@@ -137,10 +137,17 @@ def _home(settings: Settings) -> Iterator[tuple[Path, Path]]:
 
 
 @asynccontextmanager
-async def _in_background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
+async def _in_background(work: Coroutine[None, None, None], name: str) -> AsyncIterator[None]:
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_tell_if_it_died)
     try:
         yield
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+def _tell_if_it_died(task: asyncio.Task[None]) -> None:
+    """No booking depends on what is done in the background, so that the server goes on."""
+    if not task.cancelled() and (bug := task.exception()):
+        log.critical("the %s died, and comes back at the next start only", task.get_name(), exc_info=bug)

@@ -266,9 +266,9 @@ class BoxOffice:
             events, entries = events + 1, entries + (desk.published.head if desk.published else 0)
         log.info("checked %d ledgers with %d entries in %.1f s", events, entries, time.monotonic() - began)
         self._committing = asyncio.create_task(self._committer.run(), name="committer")
-        self._committing.add_done_callback(self._committing_ended)
-        self._keep(self._answer_late_ones_forever())
-        self._keep(self._desks.drop_idle_ones_forever())
+        self._committing.add_done_callback(self._ended)
+        self._keep(self._answer_late_ones_forever(), "watch over late answers")
+        self._keep(self._desks.drop_idle_ones_forever(), "dropping of idle desks")
 
     @property
     def is_open(self) -> bool:
@@ -364,15 +364,16 @@ class BoxOffice:
                     sentence = "The answer is late: whether anything changed is not known"
                     future.set_exception(Unavailable("outcome_unknown", sentence))
 
-    def _keep(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.create_task(work)
+    def _keep(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        task.add_done_callback(self._ended)
 
-    def _committing_ended(self, committing: asyncio.Task[None]) -> None:
-        if not committing.cancelled() and (bug := committing.exception()):
-            log.critical("the committer died", exc_info=bug)
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Without any of its tasks, a box office cannot keep its promises."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (bug := task.exception()):
+            log.critical("the %s died", task.get_name(), exc_info=bug)
             self._end_of_knowledge()
 
     def _end_of_knowledge(self) -> None:

@@ -75,6 +75,8 @@ async def _serve(settings: Settings, requests: Log) -> int:
             server = Server(uvicorn_config(everything.app, everything.lane, settings), everything.box_office.wind_down)
             gc.collect()
             gc.freeze()  # what was made at the start takes no part in later collections, which stop the loop
+            if not everything.box_office.is_open:  # it has failed already, when there was nobody to tell
+                end()
             _welcome(settings, listening.getsockname()[1], everything.generated_password)
             await server.serve(sockets=[listening])
     return server.exit_status

@@ -393,3 +393,44 @@ def test_nothing_that_a_person_has_sent_is_in_the_log(tmp_path: Path) -> None:
         assert authorization["Authorization"].split()[1] not in server.stdout + server.stderr
     ids = Counter(line.get("request_id") for line in server.log())
     assert {ids[reply.headers["X-Request-ID"]] for reply in [signed_in, *replies]} == {1}
+
+
+# A server in which something dies that nobody waits for.
+DIES = """
+from webapp.cli import main
+from webapp.box_office import BoxOffice
+from webapp.desks import Desks
+from webapp.storage.sqlite import SqliteStore
+
+async def die(*_):
+    raise RuntimeError("this was not foreseen")
+
+{what} = die
+main(["serve"])
+"""
+
+
+def test_what_dies_in_the_background_is_in_the_log_and_bookings_go_on(tmp_path: Path) -> None:
+    with Server(tmp_path, program=("-c", DIES.format(what="SqliteStore.forget"))) as server:
+        line = server.logged(lambda line: line.get("level") == "critical")
+        assert line["message"] == "the forgetting died, and comes back at the next start only"
+        assert "this was not foreseen" in line["traceback"]
+        server.as_organiser("POST /initialize", {"eventId": "gig", "tickets": 1})
+        assert book(server, "bob").json == {"assigned": True}
+        assert server.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("what", "named"),
+    [
+        ("BoxOffice._answer_late_ones_forever", "the watch over late answers died"),
+        ("Desks.drop_idle_ones_forever", "the dropping of idle desks died"),
+    ],
+)
+def test_a_server_whose_promises_nobody_keeps_any_more_ends_even_while_it_starts(
+    tmp_path: Path, what: str, named: str
+) -> None:
+    with pytest.raises(ServerEnded) as ended, Server(tmp_path, program=("-c", DIES.format(what=what))):
+        pass
+    assert ended.value.status == 70
+    assert f'"message": "{named}"' in ended.value.said
