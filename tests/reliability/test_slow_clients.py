@@ -73,6 +73,14 @@ def test_who_dribbles_is_told_to_go(server: Server, at_once: bytes, dribbled: "c
     assert not server.query("SELECT * FROM orders")
 
 
+def test_a_server_that_listens_for_ever_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    endless = "from webapp.web import protocol\nprotocol.REQUEST_S = 3_600.0\n"
+    with Server(tmp_path, program=("-c", LOOKED_INTO + endless + SERVE)) as server:
+        monkeypatch.setattr("tests.reliability.test_slow_clients.TIMEOUT_S", 4.0)
+        with pytest.raises(AssertionError, match="still listens"):
+            test_who_dribbles_is_told_to_go(server, b"", cycle(b"\r\n"))
+
+
 def test_who_never_goes_on_is_told_to_go_and_keeps_nobody_waiting(server: Server) -> None:
     before = inside(server)
     beginnings = [b"", b"GET", HEAD, BOOKING[:-5], raw("GET /health") + b"G"]
