@@ -60,7 +60,7 @@ STREAMS: Final = _number("STREAMS", 2_000)
 SOAK_S: Final = _number("SOAK_S", 8)
 """Seconds of load under which the memory has to stay flat."""
 MUTANTS: Final = _number("MUTANTS", 2)
-"""Broken copies of the server that a test must find out, at most; there are some eighty."""
+"""Broken copies of the server that a test must find out, at most; there are some hundred."""
 SAME_ANSWERS: Final = _number("SAME_ANSWERS", 20)
 """Series of requests that a server with the direct lane and one without it must answer alike."""
 FUZZ_EXAMPLES: Final = _number("FUZZ_EXAMPLES", 40)

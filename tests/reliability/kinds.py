@@ -234,6 +234,6 @@ KINDS: Final = (
         "G1–G14",
         (FOUND_OUT,),
         (Effort("MUTANTS", len(MUTANTS), (f"{FOUND_OUT}::test_the_named_test_finds_the_mutant_out",), scales=False),),
-        long_s=330,
+        long_s=400,
     ),
 )

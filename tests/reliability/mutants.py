@@ -27,6 +27,8 @@ INTERLEAVINGS: Final = "tests/service/test_interleavings.py::"
 OFFICE: Final = "tests/service/test_box_office.py::"
 ONCE: Final = "tests/service/test_once.py::"
 HOSTILE: Final = "tests/web/test_hostile_input.py::"
+FORGETTING: Final = "tests/storage/test_forgetting.py::"
+SWEEP: Final = "tests/reliability/test_erasure_under_fire.py::"
 STORE: Final = "tests/storage/test_sqlite.py::"
 
 # The first two are what `make test` tries: the others take as long together as all its other tests.
@@ -543,7 +545,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "reads that may write": Mutant(
         "Whatever only reads may change the database, past the one path of every change.",
         "G7",
-        "webapp/storage/sqlite_reader.py",
+        "webapp/storage/backups.py",
         "?mode=ro",
         "?mode=rw",
         STORE + "test_the_reader_cannot_write",
@@ -579,6 +581,127 @@ MUTANTS: Final[dict[str, Mutant]] = {
         '                "secure_delete = ON",\n',
         '                "secure_delete = OFF",\n',
         "tests/storage/test_sqlite_orders.py::test_what_was_erased_is_in_no_byte_of_the_database",
+    ),
+    "an erasure that leaves the log alone": Mutant(
+        "Whoever is erased while the server runs stays in the -wal file.",
+        "security",
+        "webapp/storage/sqlite.py",
+        'if any(entry.kind == "erased" for addition',
+        'if any(entry.kind == "opened" for addition',
+        "tests/service/test_forgetting.py::test_bookings_and_erasures_go_on_after_the_log_was_emptied",
+    ),
+    "a log that is copied and kept": Mutant(
+        "What was erased stays in the -wal file, though all of it is in the database.",
+        "security",
+        "webapp/storage/sqlite_writer.py",
+        "PRAGMA wal_checkpoint(TRUNCATE)",
+        "PRAGMA wal_checkpoint(PASSIVE)",
+        FORGETTING + "test_what_was_erased_is_in_no_file_once_the_store_has_forgotten",
+    ),
+    "hindered and yet clean": Mutant(
+        "Where somebody reads what was there before, the -wal file is never emptied.",
+        "security",
+        "webapp/storage/sqlite.py",
+        "self._is_clean = self._is_clean and is_empty",
+        "self._is_clean = self._is_clean",
+        FORGETTING + "test_who_reads_what_was_there_before_holds_up_the_forgetting_and_no_booking",
+    ),
+    "what hinders is told every second": Mutant(
+        "The log fills up with one and the same warning.",
+        "G14",
+        "webapp/forgetting.py",
+        "            was_told = True\n",
+        "            was_told = not problem\n",
+        "tests/service/test_forgetting.py::test_a_reader_who_holds_it_up_is_told_once_and_not_waited_for",
+    ),
+    "an erasure that no start knows of": Mutant(
+        "After an erasure, the database is never made anew.",
+        "security",
+        "webapp/storage/sqlite_writer.py",
+        '        connection.execute(f"PRAGMA user_version = {ERASED}")\n',
+        "        pass\n",
+        FORGETTING + "test_a_database_is_made_anew_once_after_an_erasure",
+    ),
+    "a sweep that sweeps nothing": Mutant(
+        "What SQLite left of the erased in unused parts of pages stays there.",
+        "security",
+        "webapp/storage/sqlite_writer.py",
+        '    connection.execute("VACUUM")\n',
+        "",
+        "tests/reliability/test_erasure_of_files.py::test_no_copy_is_left_in_unused_parts_of_pages[True]",
+    ),
+    "a sweep at every start": Mutant(
+        "After one erasure, every start takes as long as writing the whole database anew.",
+        "G14",
+        "webapp/storage/sqlite_writer.py",
+        '    connection.execute("PRAGMA user_version = 0")\n',
+        "",
+        FORGETTING + "test_a_database_is_made_anew_once_after_an_erasure",
+    ),
+    "a sweep that is done before it begins": Mutant(
+        "Where the power goes during a sweep, the next start does not sweep again.",
+        "security",
+        "webapp/storage/sqlite_writer.py",
+        '    connection.execute("VACUUM")\n    connection.execute("PRAGMA user_version = 0")\n',
+        '    connection.execute("PRAGMA user_version = 0")\n    connection.execute("VACUUM")\n',
+        SWEEP + "test_a_power_cut_in_a_sweep_or_an_erasure_loses_nothing_but_what_was_erased",
+    ),
+    "the old pages of a sweep": Mutant(
+        "The new database stays in the -wal file, and the old one, with all that was erased, in its place.",
+        "security",
+        "webapp/storage/sqlite.py",
+        "        self._is_clean = False  # as long as the new pages are",
+        "        self._is_clean = True  # as long as the new pages are",
+        "tests/service/test_forgetting.py::test_a_database_is_made_anew_once_after_an_erasure",
+    ),
+    "starts that do not sweep": Mutant(
+        "Nobody tells the store to make the database anew.",
+        "security",
+        "webapp/app.py",
+        "        await sweep(store)\n",
+        "",
+        SWEEP + "test_a_power_cut_in_a_sweep_or_an_erasure_loses_nothing_but_what_was_erased",
+    ),
+    # The files under the running server
+    "a file of the same name": Mutant(
+        "A database that was deleted or replaced is written on, and gone with the process.",
+        "G6",
+        "webapp/storage/sqlite_writer.py",
+        "[file[:2] for file in found] == self._seen and ",
+        "",
+        STORE + "test_a_file_deleted_or_replaced_under_the_server_is_noticed",
+    ),
+    "a log that was cut": Mutant(
+        "Whoever books after the -wal file was cut is told that he has a place, and has none.",
+        "G6",
+        "webapp/storage/sqlite_writer.py",
+        " and found[1][2] >= self._log_bytes()",
+        "",
+        "tests/reliability/test_damage.py::test_a_server_whose_log_is_cut_under_it_ends_before_it_answers_again",
+    ),
+    "an empty log takes room": Mutant(
+        "Once the -wal file was emptied, the server takes it for cut, and ends.",
+        "G13",
+        "webapp/storage/sqlite_writer.py",
+        " if frames else 0",
+        "",
+        STORE + "test_a_batch_is_stored_whole_or_not_at_all",
+    ),
+    "files not looked at": Mutant(
+        "A batch is written wherever the files have gone.",
+        "G6",
+        "webapp/storage/sqlite_writer.py",
+        "    if not files.are_in_place():\n        raise",
+        "    if files is None:\n        raise",
+        STORE + "test_a_file_deleted_or_replaced_under_the_server_is_noticed",
+    ),
+    "a checkpoint into another file": Mutant(
+        "What was erased is thought to be gone from a database that is no longer there.",
+        "G6",
+        "webapp/storage/sqlite_writer.py",
+        "        return False  # the next batch says so",
+        "        return True  # the next batch says so",
+        FORGETTING + "test_the_log_of_another_database_is_left_alone",
     ),
     # What people are shown
     "why told wrongly": Mutant(
