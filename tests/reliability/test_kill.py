@@ -201,6 +201,20 @@ def test_a_kill_in_the_middle_of_a_checkpoint_loses_nothing(tmp_path: Path) -> N
         assert not found, f"{found}; something like it may come again with FIRST_SEED={effort.FIRST_SEED}"
 
 
+def test_a_server_that_answers_too_early_is_found_out_by_a_kill_in_a_checkpoint(tmp_path: Path) -> None:
+    program = CHECKPOINTS.replace('main(["serve"])', ONE_BATCH_BEHIND)
+    (tmp_path / "program").write_text(program)
+    with Server(tmp_path, program=("-c", program)) as server:
+        load = Load(server, effort.FIRST_SEED)
+        for page in range(20, 30):
+            server.kill()
+            die_at_a_checkpoint(server, load, page)
+            server.start()
+            if load.complaints():
+                return
+    raise AssertionError("nothing was found missing")
+
+
 def die_at_a_checkpoint(server: Server, load: Load, page: int) -> None:
     """Have a server that is ended live until it writes so many pages to its database, under load."""
     fate = server.folder / "dies-at"
