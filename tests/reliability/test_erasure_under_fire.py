@@ -23,9 +23,10 @@ from tests.reliability.crowd import ledger
 from tests.reliability.disk_faults import DiskCall, disk_calls, has_struck, possible_faults, under_faults
 from tests.reliability.disk_trace import Told, Tracing, under_trace, wait_for_end
 from tests.reliability.history import Record
-from tests.reliability.power_cuts import MIGRATIONS, images, opened, place_of, room
+from tests.reliability.power_cuts import images, opened, place_of, room
 from tests.reliability.test_erasure_of_files import BOB, CLEO, erase, left, place, wait_until_gone
 from tests.reliability.test_store_faults import life
+from tests.replay import MIGRATIONS
 from tests.server import SERVE, Server
 from webapp.forgetting import sweep
 from webapp.storage.migrator import migrate
