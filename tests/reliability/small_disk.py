@@ -72,6 +72,11 @@ class _Server(Server):
 
     data_dir_seen: Path
 
+    def verify(self) -> None:
+        """Raises AssertionError if `verify`, run where the files are, finds anything wrong."""
+        found = self.run("verify")
+        assert found.returncode == 0, found.stderr
+
     def query(self, statement: str, *parameters: object) -> list[Any]:
         """What a copy of the database says, while nothing is written. SQLite looks through links to another place."""
         with TemporaryDirectory(dir=self.folder) as folder:
