@@ -145,15 +145,16 @@ class Committer:
                 if command.once is not None and (kept := await self._kept(settlement, command.once, now)):
                     raise command.once.told_before(kept)
                 decision = command.rule(desk.state, now)
-                answer, began = decision.answer, len(settlement.entries)
-                for number, fact in enumerate(decision.facts, 1):
+                facts, answer = decision
+                began = len(settlement.entries)
+                for number, fact in enumerate(facts, 1):
                     settlement.entries.append(desk.state.record(fact, now, command.actor))
                     if number % ENTRIES_PER_STRIDE == 0:
                         await asyncio.sleep(0)
                 desk.state.require_settled()
-                if decision.facts:
+                if facts:
                     first = settlement.entries[began]
-                    answer = answer.recorded(Receipt(first.seq, first.at, first.hash), desk.state.counts)
+                    answer.complete(Receipt(first.seq, first.at, first.hash), desk.state)
                 if once := command.once:
                     settlement.kept[once.key] = Kept(once.key, once.request, desk.event_id, now, once.told(answer))
                 settlement.answers.append((command.future, answer))

@@ -159,7 +159,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
         "A ledger is served whatever was written into it by hand.",
         "G11",
         "webapp/booking/state.py",
-        "if entry.hash != seal(self.head_hash, self.event_id, entry):",
+        "if entry.hash != seal(self.head_hash, self.event_id, entry[:7]):",
         "if not entry.hash:",
         "tests/booking/test_ledger.py::test_a_flipped_bit_shows_in_every_field_of_every_entry",
     ),

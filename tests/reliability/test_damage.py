@@ -193,11 +193,18 @@ async def test_no_byte_that_flips_makes_another_truth(whole: Path, tmp_path: Pat
         assert (found := await complaint(database, truth)) is None, f"{found}: FIRST_SEED={seed}, {done}"
 
 
+class AnyHash(bytes):
+    """What every hash is taken for."""
+
+    def __ne__(self, _: object) -> bool:
+        return False
+
+
 async def test_a_server_that_does_not_look_at_the_hashes_is_found_out(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     truth, content = await served(Path(shutil.copy(whole, tmp_path / "before.db"))), whole.read_bytes()
-    monkeypatch.setattr("webapp.booking.state.seal", lambda _previous, _event, entry: entry.hash)
+    monkeypatch.setattr("webapp.booking.state.seal", lambda *_: AnyHash())
     for seed in range(1_000):
         database = fresh(whole, tmp_path)
         damage(content, random.Random(seed)).inflict(database)

@@ -219,7 +219,7 @@ def test_the_ledger_that_is_shown_holds() -> None:
     for entry in cast(list[Json], examples.LEDGER["items"]):
         at = examples.microseconds(entry["at"])
         facts = {**entry, "at": at, "hash": b"", "guest": None, "salt": None}
-        sealed = seal(sealed, str(examples.LEDGER["eventId"]), Entry(**facts))
+        sealed = seal(sealed, str(examples.LEDGER["eventId"]), Entry(**facts)[:7])
         assert sealed.hex() == entry["hash"]
 
 

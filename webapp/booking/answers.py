@@ -1,13 +1,13 @@
 """What the rules answer: what came of a wish, or that it is refused."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
 from webapp.booking.details import Details
 from webapp.booking.ledger import pseudonym
-from webapp.booking.state import Arrival, Counts, Status
+from webapp.booking.state import Arrival, Counts, EventState, Status
 
 NO_MEMBERS: Final[Mapping[str, object]] = MappingProxyType({})
 
@@ -45,18 +45,21 @@ class Promotion(NamedTuple):
         return None if self.guest == pseudonym(self.order_id) else self.guest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Answer:
-    """What came of a wish. There is no receipt where it changed nothing."""
+    """What came of a wish. There is no receipt where it changed nothing.
+
+    It is made with the decision, completed once the decision's entries are made, and given once they are stored.
+    """
 
     receipt: Receipt | None = None
 
-    def recorded(self, receipt: Receipt, _counts: Counts) -> Self:
-        """The answer once its entries are made: with the receipt, and with the counts after them if it has counts."""
-        return replace(self, receipt=receipt)
+    def complete(self, receipt: Receipt, _state: EventState) -> None:
+        """Fill in what only the entries tell; the state is the one after them."""
+        self.receipt = receipt
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Opening(Answer):
     """The event with its number of tickets, and whether it is new."""
 
@@ -64,7 +67,7 @@ class Opening(Answer):
     is_new: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Placement(Answer):
     """Where a guest's live order stands; `position` is 1-based, and None unless he waits."""
 
@@ -87,7 +90,7 @@ class Places(NamedTuple):
     has_lapsed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Cancellation(Answer):
     """The order that ended, and those that got a ticket through it, oldest first."""
 
@@ -95,7 +98,7 @@ class Cancellation(Answer):
     promoted: tuple[Promotion, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Revision(Answer):
     """What an event becomes by a change of what can be edited, and who gets a ticket through it, oldest first.
 
@@ -106,17 +109,17 @@ class Revision(Answer):
     details: Details | None
     promoted: tuple[Promotion, ...]
 
-    def recorded(self, receipt: Receipt, counts: Counts) -> Self:
-        """The answer with the receipt, and the counts as they have become."""
-        return replace(self, receipt=receipt, counts=counts)
+    def complete(self, receipt: Receipt, state: EventState) -> None:
+        """Fill in the receipt, and the counts as they have become."""
+        self.receipt, self.counts = receipt, state.counts
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Deletion(Answer):
     """An event that is no more."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CheckIn(Answer):
     """An order whose guest has arrived, when, in microseconds since 1970, UTC, and where."""
 
@@ -125,7 +128,7 @@ class CheckIn(Answer):
     gate: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Erasure(Answer):
     """The orders that name nobody any more."""
 

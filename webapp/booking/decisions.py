@@ -4,8 +4,7 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from webapp.booking.answers import (
     Answer,
@@ -32,8 +31,7 @@ PROMOTIONS_MAX: Final = 10_000
 NOBODY_KNOWN: Final = Contact()
 
 
-@dataclass(frozen=True, slots=True)
-class Decision(Generic[A]):
+class Decision(NamedTuple, Generic[A]):
     """What is to be recorded, in order, and what to answer once it is."""
 
     facts: list[Fact]

@@ -1,7 +1,7 @@
 """The ledger: what happened at an event, entry by entry, each sealed to the one before it by a SHA-256 hash."""
 
-import json
 from hashlib import sha256
+from json.encoder import encode_basestring as _quoted
 from typing import Final, Literal, NamedTuple
 
 from webapp.booking.details import Details
@@ -72,7 +72,8 @@ class Entry(NamedTuple):
     aside: Aside = None
 
 
-_canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+Content = tuple[int, str, int, str, str | None, str | None, str | None]
+"""What an entry says and its hash is taken over: its first seven members, from the number to the detail."""
 
 
 def canonical_bytes(
@@ -89,12 +90,16 @@ def canonical_bytes(
 
     It is what `JSON.stringify` gives in a browser for the same eight values, so that anybody can check a ledger.
     """
-    return _canonical((event_id, seq, kind, at, actor, order_id, reason, detail)).encode()
+    # Written out: a JSONEncoder, which is prepared for everything, takes twice as long.
+    order = "null" if order_id is None else _quoted(order_id)
+    why = "null" if reason is None else _quoted(reason)
+    what = "null" if detail is None else _quoted(detail)
+    return f"[{_quoted(event_id)},{seq:d},{_quoted(kind)},{at:d},{_quoted(actor)},{order},{why},{what}]".encode()
 
 
-def seal(previous: bytes, event_id: str, entry: Entry) -> bytes:
+def seal(previous: bytes, event_id: str, content: Content) -> bytes:
     """The 32-byte hash of an entry that follows the one with the hash `previous`."""
-    return sha256(previous + canonical_bytes(event_id, *entry[:7])).digest()
+    return sha256(previous + canonical_bytes(event_id, *content)).digest()
 
 
 def commitment(salt: bytes, guest: str) -> str:

@@ -153,8 +153,8 @@ class EventState:
         Raises BrokenInvariant if the fact contradicts the state.
         """
         kind, order_id, guest, salt, detail, aside = fact
-        draft = Entry(self.head + 1, kind, at, actor, order_id, None, detail, b"", guest, salt, aside)
-        entry = draft._replace(hash=seal(self.head_hash, self.event_id, draft))
+        content = (self.head + 1, kind, at, actor, order_id, None, detail)
+        entry = Entry(*content, seal(self.head_hash, self.event_id, content), guest, salt, aside)
         self.apply(entry)
         return entry
 
@@ -182,7 +182,7 @@ class EventState:
         Raises LedgerDamaged, naming the first entry whose number, hash, commitment or meaning is wrong.
         """
         for entry in entries:
-            if entry.hash != seal(self.head_hash, self.event_id, entry):
+            if entry.hash != seal(self.head_hash, self.event_id, entry[:7]):
                 raise LedgerDamaged(
                     self.event_id, entry.seq, "its hash does not match its content and the entry before"
                 )
