@@ -117,7 +117,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "live orders not unique in the schema": Mutant(
         "The database no longer refuses to hold two live orders of one guest.",
         "G4",
-        "schema/sqlite/0002_give_events_details_and_orders_a_life.sql",
+        "schema/sqlite/0004_write_out_what_rows_are_checked_for.sql",
         "CREATE UNIQUE INDEX orders_one_live_per_guest",
         "CREATE INDEX orders_one_live_per_guest",
         "tests/storage/test_sqlite_schema.py::test_the_orders_refuse_what_the_rules_would_never_do",

@@ -103,9 +103,10 @@ class SqliteReader:
                       WHERE next.event_id = turn.event_id AND next.seq = turn.seq + 1 AND next.kind = 'lapsed')
               FROM ledger AS turn INDEXED BY ledger_turns_at_events LEFT JOIN orders ON orders.id = turn.order_id
              WHERE turn.event_id = ? AND turn.seq > ? AND turn.seq <= ?
-               AND turn.kind IN ('cancelled', 'promoted', 'resized', 'revised')
+               AND (turn.kind = 'cancelled' OR turn.kind = 'promoted' OR turn.kind = 'resized' OR turn.kind = 'revised')
              ORDER BY turn.seq DESC LIMIT ?"""
-        # INDEXED BY: of itself, SQLite goes along the primary key, and so through all bookings.
+        # INDEXED BY: of itself, SQLite goes along the primary key, and so through all bookings. What is said of kinds
+        # is the index's condition, word for word.
         turns: list[Turn] = []
         promoted = 0
         for _ in range(CHUNKS_PER_HISTORY):
