@@ -132,15 +132,11 @@ class Settlement:
 
     def publish(self) -> Counts | None:
         """Let everybody see what is stored now; None where that is nothing any more."""
-        before, counts, was_listed = self.desk.published, self.counts, self.desk.is_listed
-        if before is None or before.revision != counts.revision or counts.is_deleted:
-            for entry in self.entries:
-                if entry.kind == "opened":
-                    self.desk.details = UNTOLD
-                elif isinstance(entry.aside, Details):
-                    self.desk.details = entry.aside
-        self.desk.published = None if counts.is_deleted else counts
-        self.has_appeared = self.desk.is_listed and not was_listed
+        before, counts = self.desk.published, self.counts
+        if before is not None and before.revision == counts.revision and not counts.is_deleted:
+            self.desk.published = counts
+        else:
+            self._publish_details(counts)
         return self.desk.published
 
     def answer(self, instead: Exception | None = None) -> None:
@@ -162,3 +158,13 @@ class Settlement:
         self.entries.clear()
         self.kept.clear()
         self.answer(instead)
+
+    def _publish_details(self, counts: Counts) -> None:
+        was_listed = self.desk.is_listed
+        for entry in self.entries:
+            if entry.kind == "opened":
+                self.desk.details = UNTOLD
+            elif isinstance(entry.aside, Details):
+                self.desk.details = entry.aside
+        self.desk.published = None if counts.is_deleted else counts
+        self.has_appeared = self.desk.is_listed and not was_listed
