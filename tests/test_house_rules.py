@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "announcements": {"booking"},
     "app": EVERYTHING,
     "booking": set[str](),
-    "box_office": {"announcements", "booking", "committer", "desk", "desks", "recovery", "storage.store"},
+    "box_office": {"announcements", "booking", "committer", "desk", "desks", "storage.store"},
     "cli": EVERYTHING,
     "committer": {"announcements", "booking", "desk", "storage.store"},
     "desk": {"booking", "storage.store"},

@@ -33,7 +33,6 @@ from webapp.booking.state import Counts, Event, EventCursor, EventPage, EventSta
 from webapp.committer import Committer
 from webapp.desk import A, Command, Desk, Once, Rule, Unavailable
 from webapp.desks import SHUTTING_DOWN, Desks
-from webapp.recovery import every_event
 from webapp.storage.store import Audience, Store, StoreUnreadable
 
 T = TypeVar("T")
@@ -258,13 +257,7 @@ class BoxOffice:
 
     async def start(self) -> None:
         """Fold and check every ledger, then begin to settle. Raises LedgerDamaged, StoreUnreadable."""
-        began, events, entries = time.monotonic(), 0, 0
-        async for counts in every_event(self._store):
-            desk = self._desks.at(counts.event_id)
-            async with desk.lock:
-                await self._desks.fold(desk)
-            events, entries = events + 1, entries + (desk.published.head if desk.published else 0)
-        log.info("checked %d ledgers with %d entries in %.1f s", events, entries, time.monotonic() - began)
+        await self._desks.fold_all()
         self._committing = asyncio.create_task(self._committer.run(), name="committer")
         self._committing.add_done_callback(self._ended)
         self._keep(self._answer_late_ones_forever(), "watch over late answers")

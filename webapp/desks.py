@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from webapp.booking.ledger import LedgerDamaged
 from webapp.desk import Desk, Unavailable
-from webapp.recovery import recover
+from webapp.recovery import Progress, every_event, recover
 from webapp.storage.store import Reader, StoreUnreadable
 
 log = logging.getLogger(__name__)
@@ -68,10 +68,19 @@ class Desks:
 
     # Folding
 
-    async def fold(self, desk: Desk) -> None:
+    async def fold_all(self) -> None:
+        """Fold and check every ledger, and tell in the log how far that is. Raises LedgerDamaged, StoreUnreadable."""
+        progress = await Progress.over(self._store)
+        async for counts in every_event(self._store):
+            desk = self.at(counts.event_id)
+            async with desk.lock:
+                await self._fold(desk, progress.note)
+        progress.end()
+
+    async def _fold(self, desk: Desk, progress: Callable[[int], object] = lambda _: None) -> None:
         """Fold a desk's state, if it has none; the caller holds its lock. Raises LedgerDamaged, StoreUnreadable."""
         if desk.state is None:
-            desk.state, desk.details = await recover(self._store, desk.event_id)
+            desk.state, desk.details = await recover(self._store, desk.event_id, progress)
             desk.published = desk.state.counts if desk.state.exists else None
 
     def folding(self, desk: Desk) -> asyncio.Task[Unavailable | None]:
@@ -101,7 +110,7 @@ class Desks:
         problem: Unavailable | None = Unavailable("shutting_down", SHUTTING_DOWN, 5)
         try:
             async with self._folds, desk.lock:
-                await self.fold(desk)
+                await self._fold(desk)
             problem = None
         except LedgerDamaged as damage:
             log.critical("%s", damage)

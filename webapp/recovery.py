@@ -1,6 +1,8 @@
 """Recovery: an event's state, folded from its ledger and checked against everything that was derived from it."""
 
 import asyncio
+import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Final, NamedTuple
 
@@ -9,7 +11,10 @@ from webapp.booking.ledger import LedgerDamaged
 from webapp.booking.state import Counts, EventCursor, EventState, require_whole
 from webapp.storage.store import Reader
 
+log = logging.getLogger(__name__)
+
 EVENTS_PER_PAGE: Final = 100
+PROGRESS_EVERY_S: Final = 2.0
 
 
 async def every_event(store: Reader) -> AsyncIterator[Counts]:
@@ -22,6 +27,34 @@ async def every_event(store: Reader) -> AsyncIterator[Counts]:
         if page.next is None:
             return
         before = page.next
+
+
+class Progress:
+    """Tells in the log how far the check of all ledgers is: now and then, and at the end."""
+
+    def __init__(self, events: int, entries: int) -> None:
+        self._events = events
+        self._entries = entries
+        self._checked = 0
+        self._began = self._told_at = time.monotonic()
+
+    @classmethod
+    async def over(cls, store: Reader) -> "Progress":
+        """That of a check which begins now. Raises StoreUnreadable."""
+        heads = [counts.head async for counts in every_event(store)]
+        return cls(len(heads), sum(heads))
+
+    def note(self, entries: int) -> None:
+        """Count entries that were checked."""
+        self._checked += entries
+        if time.monotonic() - self._told_at >= PROGRESS_EVERY_S:
+            self._told_at = time.monotonic()
+            log.info("checking: %d of %d entries", self._checked, self._entries)
+
+    def end(self) -> None:
+        """Tell that everything was checked."""
+        seconds = time.monotonic() - self._began
+        log.info("checked %d ledgers with %d entries in %.1f s", self._events, self._checked, seconds)
 
 
 def _untold(_: int) -> None:
@@ -72,14 +105,14 @@ async def _recovered(store: Reader, state: EventState, progress: Callable[[int],
 async def _check_live_orders(store: Reader, state: EventState) -> None:
     live = 0
     async for orders in store.live_orders(state.event_id):
-        for order in orders:
-            if state.live.get(order.guest) != order.id or state.status(order.guest) != order.status:
+        for order_id, guest, status, arrival in orders:
+            if state.live.get(guest) != order_id or status != ("waiting" if guest in state.waiting else "booked"):
                 raise LedgerDamaged(
-                    state.event_id, state.head, f"the orders table says that order {order.id} is {order.status}"
+                    state.event_id, state.head, f"the orders table says that order {order_id} is {status}"
                 )
-            if state.arrivals.get(order.guest) != order.arrival:
+            if state.arrivals.get(guest) != arrival:
                 raise LedgerDamaged(
-                    state.event_id, state.head, f"the orders table has another check-in of order {order.id}"
+                    state.event_id, state.head, f"the orders table has another check-in of order {order_id}"
                 )
         live += len(orders)
     if live != len(state.live):

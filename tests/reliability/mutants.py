@@ -505,8 +505,8 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "nothing checked at the start": Mutant(
         "A server starts over damaged ledgers.",
         "G11",
-        "webapp/box_office.py",
-        "                await self._desks.fold(desk)\n",
+        "webapp/desks.py",
+        "                await self._fold(desk, progress.note)\n",
         "                desk.published = counts\n",
         OFFICE + "test_nothing_is_served_from_a_damaged_ledger",
     ),

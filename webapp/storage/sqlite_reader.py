@@ -282,16 +282,19 @@ class SqliteReader:
 
     async def _all(self, statement: str, parameters: Iterable[object] = ()) -> list[Any]:
         """All rows in one hop: a statement left open would hide from the next what was committed meanwhile."""
+        was_lenient = self._reader.text_factory is _text
         try:
             return list(await self._reader.execute_fetchall(statement, parameters))
         except UNREADABLE as error:
-            raise StoreUnreadable(told(error)) from error
+            if was_lenient or unreadable_text(error) is None:
+                raise StoreUnreadable(told(error)) from error
+        self._reader.text_factory = _text  # which costs a call for every text, and so is only for damaged databases
+        return await self._all(statement, parameters)
 
 
 async def read_only(database: Path) -> aiosqlite.Connection:
     """A connection that cannot write. Raises sqlite3.Error, UnicodeDecodeError."""
     connection = await aiosqlite.Connection(partial(backups.read_only, database), ROWS_PER_CHUNK)
-    connection.text_factory = _text
     await connection.create_function("casefold", 1, str.casefold, deterministic=True)
     return connection
 
