@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -268,6 +268,10 @@ class Turned(NamedTuple):
     gate: str | None = None
 
 
+PLACED: Final[Mapping[str, Turned]] = {"booked": Turned("booked"), "joined": Turned("waiting")}
+"""What an order is at first, by the kind of the entry that places it."""
+
+
 class _Orders:
     """What a batch does to orders. Only what they are after it is written.
 
@@ -281,10 +285,10 @@ class _Orders:
         self.erased: dict[str, int] = {}
 
     def collect(self, event_id: str, order_id: str, entry: Entry) -> None:
-        if entry.kind in ("booked", "joined"):
+        if placed := PLACED.get(entry.kind):
             name, email = entry.aside if isinstance(entry.aside, Contact) else (None, None)
             self.placed[order_id] = (event_id, entry.guest, entry.salt, entry.at, entry.seq, name, email, None)
-            self.placed_turns[order_id] = Turned("booked" if entry.kind == "booked" else "waiting")
+            self.placed_turns[order_id] = placed
         elif entry.kind == "erased":
             self._erase(event_id, order_id, entry)
         else:
