@@ -20,9 +20,12 @@ endef
 
 .DEFAULT_GOAL := help
 # What tests start beside Python; each is called like its Debian package.
-PROGRAMS := chromium faketime nginx openssl strace wrk
+PROGRAMS := chromium faketime g++ nginx nodejs npm openssl strace wrk
+# What benchmarks compare with, in a folder that Node.js is told of; g++ builds SQLite for it where no build is to be had.
+PEERS := build/peers/node_modules
+PEERS_NEED := tests/benchmarks/peers/package.json tests/benchmarks/peers/package-lock.json
 
-.PHONY: help setup dev programs $(PROGRAMS) run test every-test check coverage prove fuzz bench screenshots lock clean
+.PHONY: help setup dev programs $(PROGRAMS) peers run test tests check coverage prove fuzz bench screenshots lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -32,12 +35,18 @@ setup: $(VENV)/.setup ## Install what the server needs into .venv
 run: setup ## Serve on 127.0.0.1:3000
 	@$(BIN)/python -m webapp serve $(ARGS)
 
-# All three at once, since each of the first two works on one core alone.
-test: dev programs ## Check the code and run every test
-	@$(MAKE) --jobs --no-print-directory check coverage every-test
-
-every-test: dev programs
+# At once what works on one core alone. Benchmarks last, since what they compare with is built meanwhile.
+test: dev programs ## Check the code and run every test; with ARGS, only those tests
+ifdef ARGS
+	@$(MAKE) --no-print-directory peers
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
+else
+	@$(MAKE) --jobs --no-print-directory check coverage peers tests
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/benchmarks
+endif
+
+tests: dev programs
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --ignore tests/benchmarks
 
 check: dev ## Lint, formatting and types
 	$(BIN)/ruff check
@@ -64,9 +73,8 @@ prove: dev programs ## Put the guarantees under fire for hours, and report in bu
 fuzz: dev ## Ask the server ten times as much that its description allows or not
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-600} $(BIN)/python -m pytest tests/web/test_fuzz.py $(ARGS)
 
-bench: dev wrk ## Measure how fast the server is
+bench: dev chromium wrk peers ## Measure how fast the server is beside others, and report in build/bench
 	$(BIN)/python -m tests.benchmarks $(ARGS)
-	$(BIN)/python -m tests.benchmarks.recovery
 
 screenshots: dev chromium ## Take the README's pictures
 	$(BIN)/python -m tests.screenshots
@@ -89,6 +97,14 @@ clean: ## Remove what can be made again; data/ stays
 dev: $(VENV)/.dev
 
 programs: $(PROGRAMS)
+
+peers: $(PEERS)/.installed
+
+$(PEERS)/.installed: $(PEERS_NEED) | g++ nodejs npm
+	@mkdir -p build/peers
+	cp $^ build/peers
+	cd build/peers && npm ci --omit=optional --no-audit --no-fund --loglevel=error
+	@touch $@
 
 $(PROGRAMS):
 	@PATH="$$PATH:/usr/sbin" command -v $@ >/dev/null \

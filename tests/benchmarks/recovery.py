@@ -1,76 +1,57 @@
-"""What a start costs with a long ledger: time to fold and check it, and the memory its state takes.
+"""What a start costs over the ledgers of a database: time to fold and check them, pauses meanwhile, and memory.
 
-`python -m tests.benchmarks.recovery --entries 1000000`
+`python -m tests.benchmarks.recovery DATABASE` tells what it found as JSON.
 """
 
 import asyncio
 import gc
-import resource
-import tempfile
+import json
 import time
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Final
 
 import click
+import uvloop
 
+from tests.benchmarks.bookings import numbers
+from tests.benchmarks.load import Sample
+from tests.benchmarks.machine import resident_bytes
 from webapp.box_office import BoxOffice
-from webapp.paths import SCHEMA
 from webapp.server import GC_THRESHOLD
-from webapp.storage.migrator import load_migrations, migrate
 from webapp.storage.sqlite import SqliteStore
 
-BATCH = 1_000
-LOOK_EVERY_S = 0.005
+LOOK_EVERY_S: Final = 0.005
 
 
 @click.command()
-@click.option("--entries", default=1_000_000, show_default=True, help="Entries of the ledger; half the guests wait.")
-def main(entries: int) -> None:
-    """Fill one ledger, then start over it."""
+@click.argument("database", type=click.Path(path_type=Path, exists=True))
+def main(database: Path) -> None:
+    """Start over a database."""
     gc.set_threshold(*GC_THRESHOLD)
-    with tempfile.TemporaryDirectory() as folder:
-        database = Path(folder) / "fairlist.db"
-        migrate(database, load_migrations(SCHEMA / "sqlite"))
-        with ProcessPoolExecutor(1) as apart:  # so that the memory measured below is the start's alone
-            seconds = apart.submit(_filled, database, entries).result()
-        click.echo(f"booked {entries:,} guests in {seconds:.1f} s, {entries / seconds:,.0f} a second, in process")
-        click.echo(f"{database.stat().st_size / entries:.0f} bytes of database per order, all indexes and the ledger")
-        asyncio.run(_start(database, entries))
+    (orders,) = numbers(database, "SELECT count(*) FROM orders WHERE event_id BETWEEN ?1 AND ?2", "gig")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        click.echo(json.dumps(runner.run(_started(database, orders))))
 
 
-def _filled(database: Path, entries: int) -> float:
-    return asyncio.run(_fill(database, entries))
-
-
-async def _fill(database: Path, entries: int) -> float:
+async def _started(database: Path, orders: int) -> Sample:
     store = await SqliteStore.open(database)
-    box_office = BoxOffice(store)
-    await box_office.start()
-    await box_office.open_event("gig", entries // 2)
-    started = time.perf_counter()
-    with click.progressbar(range(0, entries, BATCH), label="Booking") as firsts:
-        for first in firsts:
-            await asyncio.gather(*(box_office.book("gig", f"guest-{n}") for n in range(first, first + BATCH)))
-    seconds = time.perf_counter() - started
-    await box_office.stop()
-    await store.close()
-    return seconds
-
-
-async def _start(database: Path, entries: int) -> None:
-    store = await SqliteStore.open(database)
-    box_office = BoxOffice(store)
-    before, started = _resident_bytes(), time.perf_counter()
+    office = BoxOffice(store)
+    before, began, cpu_began = resident_bytes(), time.perf_counter(), time.process_time()
     pauses = asyncio.create_task(_longest_pause())
-    await box_office.start()
-    seconds = time.perf_counter() - started
+    await office.start()
+    taken, cpu = time.perf_counter() - began, time.process_time() - cpu_began
     pauses.cancel()
     longest = await pauses
-    click.echo(f"folded and checked in {seconds:.1f} s, {seconds / entries * 1e6:.1f} µs an entry")
-    click.echo(f"{(_resident_bytes() - before) / entries:.0f} bytes of memory per live order")
-    click.echo(f"longest pause of the event loop meanwhile: {longest * 1_000:.0f} ms")
-    await box_office.stop()
+    memory = resident_bytes() - before
+    await office.stop()
     await store.close()
+    return {
+        "seconds": taken,
+        "cpu_us": cpu / orders * 1e6,
+        "longest_pause_ms": longest * 1_000,
+        "bytes": memory,
+        "bytes_per_order": memory / orders,
+    }
 
 
 async def _longest_pause() -> float:
@@ -82,11 +63,6 @@ async def _longest_pause() -> float:
             longest = max(longest, time.perf_counter() - before - LOOK_EVERY_S)
     except asyncio.CancelledError:
         return longest
-
-
-def _resident_bytes() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize()
 
 
 if __name__ == "__main__":

@@ -25,7 +25,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def pages(server: Server) -> dict[str, str]:
-    """The addresses of a list with twenty events, of one of them, and of orders there with and without a ticket."""
+    """What can be visited."""
+    return furnished(server)
+
+
+def furnished(server: Server) -> dict[str, str]:
+    """The addresses, at a new server, of a list with twenty events, of one of them, and of orders there."""
     details: dict[str, Any] = {
         "description": "Three bands, one stage, no chairs.\n\nDoors open half an hour before. " * 5,
         "venue": "Boathouse, Lakeside",

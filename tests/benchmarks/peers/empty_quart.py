@@ -1,4 +1,4 @@
-"""A server with one empty Quart route and nothing else, on plain uvicorn: what Fairlist is measured against."""
+"""A server with one empty Quart route and nothing else, on plain uvicorn: what most rows are measured against."""
 
 import sys
 

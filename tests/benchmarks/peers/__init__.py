@@ -1,0 +1,1 @@
+"""Servers to compare with, each of which is run as a program."""
