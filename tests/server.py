@@ -58,7 +58,8 @@ class Server:
 
     `program` is what the interpreter is told to run, `under` what runs the interpreter. Settings are given as keywords;
     the ones of the machine that the tests run on are kept away. As a context manager, it starts the server, kills what
-    is left of it, and fails where anything that clients told it in confidence is in what it has printed.
+    is left of it, and fails where anything that clients told it in confidence is in what it has printed. A start, and a
+    command like `verify`, may take `timeout_s`.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Server:
         self.data_dir = folder / "data"
         self.database = self.data_dir / "fairlist.db"
         self.port = 0
+        self.timeout_s = TIMEOUT_S
         self._program = program
         self._interpreter = [*under, sys.executable]
         self._settings = {"DATA_DIR": str(self.data_dir), "HOST": "127.0.0.1", "PORT": "0", **settings}
@@ -214,7 +216,7 @@ class Server:
             env=self._environment(),
             capture_output=True,
             text=True,
-            timeout=TIMEOUT_S,
+            timeout=self.timeout_s,
             check=False,
         )
 
@@ -251,7 +253,7 @@ class Server:
         return found is not None
 
     def _wait_for(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + TIMEOUT_S
+        deadline = time.monotonic() + self.timeout_s
         while not self._is_met(condition):
             if not self.is_running:
                 raise ServerEnded(self.process.returncode, self.stdout + self.stderr)

@@ -10,7 +10,7 @@ import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import IO, Final, NamedTuple, cast
 
 import click
 
@@ -63,8 +63,7 @@ def run(url: str, connections: int, seconds: float, *arguments: str) -> Load:
     before, began = _cpu_of_children(), time.perf_counter()
     with subprocess.Popen(["wrk", *options, "--script", *script], stdout=subprocess.PIPE, text=True) as process:
         try:
-            if not select.select([process.stdout.fileno() if process.stdout else 0], [], [], TIMEOUT_S)[0]:
-                raise click.ClickException(f"nothing was answered within {TIMEOUT_S:g} s")
+            _require_answers(process)
             time.sleep(max(0.0, began + seconds - time.perf_counter()))
             output = _stopped(process)
         finally:
@@ -82,6 +81,14 @@ def asked(target: Target, connections: int, seconds: float, *arguments: str) -> 
         "load_share": load.cpu_share,
         **{f"p{percentile}_ms": value for percentile, value in load.ms.items()},
     }
+
+
+def _require_answers(process: "subprocess.Popen[str]") -> None:
+    """Wait until the script says that answers come. Raises ClickException."""
+    said = select.poll()
+    said.register(cast(IO[str], process.stdout), select.POLLIN)
+    if not said.poll(TIMEOUT_S * 1_000):
+        raise click.ClickException(f"nothing was answered within {TIMEOUT_S:g} s")
 
 
 def _stopped(process: "subprocess.Popen[str]") -> str:

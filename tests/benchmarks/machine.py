@@ -20,6 +20,7 @@ PACKAGES: Final = ("quart", "uvicorn", "uvloop", "httptools", "aiosqlite")
 PEERS: Final = CODE / "build" / "peers" / "node_modules"
 """Where `make peers` installs what the peers on Node.js need."""
 
+FILES_MORE: Final = 500
 SYNCS: Final = 50
 TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 
@@ -39,6 +40,14 @@ def divide() -> tuple[int, int]:
 def on_core(core: int) -> list[str]:
     """What a command begins with that is to run on one core."""
     return ["taskset", "--cpu-list", str(core)]
+
+
+def let_open_files(number: int) -> None:
+    """Have this process be allowed to open so many files, and some more. Raises ClickException."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if most < number + FILES_MORE:
+        raise click.ClickException(f"A process may open {most} files here, too few: see `ulimit -Hn`")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def described() -> dict[str, Any]:

@@ -13,9 +13,9 @@ from typing import Final
 
 import click
 
+from tests.benchmarks import machine
 from tests.benchmarks.bookings import booked
 from tests.benchmarks.load import Sample
-from tests.benchmarks.machine import cpu_s, resident_bytes
 from tests.benchmarks.plan import Measure, Plan
 from tests.benchmarks.rush import FEW
 from tests.benchmarks.stage import Fairlist, Stage
@@ -45,9 +45,9 @@ def _seen(plan: Plan, stage: Stage) -> Sample:
     """How long after somebody began to book the last page has seen it, and the memory of each page."""
     fairlist = stage.fairlist()
     _open(fairlist)
-    before = resident_bytes(fairlist.target.pid)
+    before = machine.resident_bytes(fairlist.target.pid)
     with _pages(fairlist, plan.pages) as pages:
-        held = resident_bytes(fairlist.target.pid) - before
+        held = machine.resident_bytes(fairlist.target.pid) - before
         time.sleep(QUIET_S)
         pages.read_all(until=time.monotonic())
         began = time.perf_counter()
@@ -63,11 +63,11 @@ def _updates(plan: Plan, stage: Stage) -> Sample:
     updates = max(1, round(plan.seconds))
     with _pages(fairlist, plan.pages) as pages:
         time.sleep(QUIET_S)
-        began, before = time.monotonic(), cpu_s(fairlist.target.pid)
+        began, before = time.monotonic(), machine.cpu_s(fairlist.target.pid)
         for number in range(updates):
             words = _book(fairlist)
             pages.read_all(until=began + number + 1)
-        share = (cpu_s(fairlist.target.pid) - before) / (time.monotonic() - began)
+        share = (machine.cpu_s(fairlist.target.pid) - before) / (time.monotonic() - began)
         pages.wait_for(words)
         return {"cores": share}
 
@@ -160,6 +160,7 @@ class Pages:
 @contextmanager
 def _pages(fairlist: Fairlist, number: int) -> Iterator[Pages]:
     """So many open pages, each of which has been told how things are."""
+    machine.let_open_files(number)
     pages = Pages(fairlist.server.port, number)
     try:
         pages.wait_for(b"event: ")

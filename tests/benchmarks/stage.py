@@ -47,6 +47,9 @@ main(["serve"])
 
 PROGRAMS: Final[dict[str, Sequence[str]]] = {"slow": ("-c", SLOWED)}
 SETTINGS: Final = {"lane off": {"DIRECT_LANE": "off"}}
+LONG_S: Final = 600.0
+"""How long a start over a million orders may take on the slowest machine, and a look whether all is well with them."""
+
 STREAMS: Final = {"STREAMS_MAX": "20000", "STREAMS_PER_ADDRESS": "20000"}
 
 
@@ -121,6 +124,7 @@ class Fairlist:
     def __init__(self, folder: Path, kind: str, core: int) -> None:
         program, settings = PROGRAMS.get(kind, SERVE), {**STREAMS, **SETTINGS.get(kind, {})}
         self.server = Server(folder, program=program, under=machine.on_core(core), **settings)
+        self.server.timeout_s = LONG_S
 
     @property
     def target(self) -> Target:
