@@ -32,8 +32,8 @@ from tests.benchmarks.plots import plots
 from tests.benchmarks.stage import Stage
 from tests.server import CODE
 
-GROUPS: Final = (rush, callers, long_ledgers, open_pages, pages, first_visit)
-"""What is measured in turn, on servers that are started anew in every round."""
+GROUPS: Final = ((rush,), (callers,), (long_ledgers,), (pages, first_visit, open_pages))
+"""What is measured in turn, each group on servers that are started anew in every round."""
 
 NAMES: Final = [row.name for row in rows.rows(Plan())]
 
@@ -84,8 +84,8 @@ def _measured(wanted: Plan, names: set[str] | None, core: int) -> dict[str, list
 
         for number in range(1, wanted.rounds + 1):
             for group in GROUPS:
-                measures = [one for one in group.measures(wanted, database) if names is None or one.name in names]
-                if measures:
+                measures = [one for part in group for one in part.measures(wanted, database)]
+                if measures := [one for one in measures if names is None or one.name in names]:
                     with Stage(folder / "stage", core) as stage:
                         for measure in measures:
                             samples.setdefault(measure.name, []).append(_taken(measure, stage, number))

@@ -107,7 +107,8 @@ def _measures(report: Report) -> Iterator[str]:
         if "per_second" in found[0]:
             rates = [sample["per_second"] for sample in found]
             spread = (max(rates) - min(rates)) / median(rates)
-            others = " | ".join(_told(_median(found, unit)) for unit in ("p50_ms", "p99_ms", "cpu_us"))
+            units = ("p50_ms", "p99_ms", "cpu_us")
+            others = " | ".join(_told(_median(found, unit)) if unit in found[0] else "" for unit in units)
             yield f"| {name} | {median(rates):,.0f} | {spread:.0%} | {others} |"
 
 

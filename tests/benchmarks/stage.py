@@ -107,8 +107,8 @@ class Stage:
 
     def _started(self, command: Sequence[str], path: str, *arguments: str) -> Target:
         """A peer that answers at a path. Raises ClickException."""
-        if command[0] == "node" and not machine.PEERS.is_dir():
-            raise click.ClickException(f"{command[1]} needs what `make peers` installs")
+        if command[0] == "node" and not (shutil.which("node") and machine.PEERS.is_dir()):
+            raise click.ClickException(f"{Path(command[1]).name} needs what `make peers` installs")
         port = free_port()
         environ = os.environ | {"NODE_PATH": str(machine.PEERS), "NODE_ENV": "production"}
         process = subprocess.Popen([*machine.on_core(self.core), *command, str(port), *arguments], env=environ)
