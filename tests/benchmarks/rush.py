@@ -4,11 +4,15 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
+
+import click
 
 from tests.benchmarks.bookings import WARM_UP, booked
 from tests.benchmarks.load import Sample, Target, asked, run
 from tests.benchmarks.plan import Measure, Plan
 from tests.benchmarks.stage import EMPTY, Stage
+from tests.client import ask
 
 FEW: Final = 64
 MANY: Final = 256
@@ -66,6 +70,12 @@ def _status(plan: Plan, connections: int, stage: Stage) -> Sample:
 
 
 def read(plan: Plan, target: Target, connections: int) -> Sample:
-    """The same address asked for all the time, after a warm-up."""
+    """The same address asked for all the time, after a warm-up.
+
+    Raises ClickException unless it is a page that is there: of 2xx and 3xx the load says nothing.
+    """
+    address = urlsplit(target.url)
+    if (status := ask(address.port or 80, f"GET {address.path}").status) != 200:
+        raise click.ClickException(f"{target.url} is answered with {status}")
     run(target.url, connections, WARM_UP * plan.seconds)
     return asked(target, connections, plan.seconds)[1]
