@@ -58,7 +58,7 @@ def test_pages_hear_of_a_rush_twice_a_second_at_most() -> None:
     assert min(later - earlier for earlier, later in pairwise(times)) >= PAUSE_S
 
 
-@pytest.mark.parametrize("pages", [5_000, 10_000])
+@pytest.mark.parametrize("pages", [7_500, 10_000])
 def test_the_more_pages_are_open_the_less_often_each_hears(pages: int) -> None:
     times = played(lambda: heard(pages=pages, rush_s=10.0))
     assert len(times) >= 3

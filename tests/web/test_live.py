@@ -412,7 +412,7 @@ async def test_asking_only_for_the_headers_of_a_stream_opens_none(browser: Brows
 async def test_a_quiet_stream_shows_that_it_is_alive(
     browser: Browser, box_office: BoxOffice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("webapp.web.streams.HEARTBEAT_S", 0.01)
+    monkeypatch.setattr("webapp.web.broadcast.HEARTBEAT_S", 0.01)
     await box_office.open_event("gig", tickets=1)
     async with streaming(browser, GIG) as stream:
         while await stream.block() != ": still here":

@@ -10,7 +10,7 @@ from quart import Blueprint, Response, request
 from webapp.booking.ledger import Entry
 from webapp.booking.state import Counts
 from webapp.web import dates, ledger_words, parsing, rendering
-from webapp.web.broadcast import Interest
+from webapp.web.broadcast import Interest, News
 from webapp.web.event_view import EventView, view
 from webapp.web.fields import AFTER
 from webapp.web.links import event_named, event_resource
@@ -83,7 +83,7 @@ async def ledger_stream(event_slug: str) -> Response:
     (seen,) = parsing.parse_texts((SEEN,), request.args)
     counts = await box_office().counts(event_named(event_slug))
 
-    async def frames(news: list[Counts]) -> bytes:
+    def frames(news: News) -> bytes:
         return _news_frame(counts.event_id, news[-1].head - seen)
 
     return streamed(Interest(frozenset({counts.event_id})), [counts], frames)

@@ -1,18 +1,18 @@
 """Streams for pages: what has changed, rendered once and sent to everybody who looks at it."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Final
 
 from quart import Blueprint, Response, request
 
-from webapp.booking.state import Counts, Event
+from webapp.booking.state import Event
 from webapp.box_office import BoxOffice
 from webapp.desk import Unavailable
 from webapp.enquiries import Enquiries
 from webapp.storage.store import Audience
 from webapp.web import rendering
-from webapp.web.broadcast import Interest
+from webapp.web.broadcast import Interest, News
 from webapp.web.cookies import Booking
 from webapp.web.event_list import latest_event, list_wanted, shown_events
 from webapp.web.event_view import EventView, view
@@ -51,10 +51,11 @@ async def streamed_list(
     shown = {event.counts.event_id: event for event in (await shown_events(wanted, shown_to)).events}
     latest = await latest_event(shown_to) if wanted.is_front else None
     missed = latest if latest and token(latest.counts.event_id) != request.args.get("newest") else None
-    office = box_office()
+    office, made_card = box_office(), card or card_frame
 
-    async def frames(news: list[Counts]) -> bytes:
-        return b"".join(_list_frame(office, shown, counts.event_id, card or card_frame) for counts in news)
+    def frames(news: News) -> bytes:  # whose pages show the same events
+        changed = (counts.event_id for counts in news)
+        return news.once(made_card, lambda: b"".join(_list_frame(office, shown, name, made_card) for name in changed))
 
     first = opened_frame(missed) if missed else b""
     events = [event.counts for event in shown.values()]
@@ -157,15 +158,19 @@ class _EventFrames:
         self._own = own
         self._told: EventView | None = None  # None as long as something that was told may be old
 
-    async def __call__(self, _: list[Counts]) -> bytes:
-        event, told, own = self._seen(), self._told, self._own
-        is_other = told is None or told._replace(counts=event.counts) != event
-        mine = b""
+    def __call__(self, news: News) -> bytes | Awaitable[bytes]:
+        event, told, own = news.once(view, self._seen), self._told, self._own
         self._told = event
-        if own and (is_other or told is None or not event.counts.adds_only_newcomers_to(told.counts)):
-            if not await own.look():
-                self._told = None
-            elif own.standing:
-                mine = mine_frame(event, own.standing)
-        is_second = has_place(own.standing) if own else False
-        return (whole_frame(event, is_second=is_second) if is_other else event_frame(event)) + mine
+        if told is None or told[1:] != event[1:]:  # all but the counts
+            return whole_frame(event, is_second=False) if own is None else self._with_own_place(own, event, whole=True)
+        if own is None or event.counts.adds_only_newcomers_to(told.counts):
+            return news.once(event_frame, lambda: event_frame(event))
+        return self._with_own_place(own, event, whole=False)
+
+    async def _with_own_place(self, own: _OwnPlace, event: EventView, *, whole: bool) -> bytes:
+        mine = b""
+        if not await own.look():
+            self._told = None
+        elif own.standing:
+            mine = mine_frame(event, own.standing)
+        return (whole_frame(event, is_second=has_place(own.standing)) if whole else event_frame(event)) + mine

@@ -9,7 +9,7 @@ from webapp.booking.state import Counts
 from webapp.web import parsing
 from webapp.web.api import documents
 from webapp.web.api.lists import listed
-from webapp.web.broadcast import Interest
+from webapp.web.broadcast import Interest, News
 from webapp.web.fields import AFTER, LEDGER_LIMIT
 from webapp.web.links import event_named
 from webapp.web.live import FRAMES_KEPT
@@ -40,7 +40,7 @@ async def stream_counts(event_slug: str) -> Response:
 
 
 def _frames_after(last_heard: str | None) -> Frames:
-    async def frames(news: list[Counts]) -> bytes:
+    def frames(news: News) -> bytes:
         return b"" if str(news[-1].head) == last_heard else counts_frame(news[-1])
 
     return frames

@@ -7,11 +7,11 @@ from urllib.parse import urlencode
 from quart import Response, request
 
 from webapp.booking.answers import Refusal
-from webapp.booking.state import Counts, Tally
+from webapp.booking.state import Tally
 from webapp.desk import Unavailable
 from webapp.enquiries import Share
 from webapp.web import parsing, rendering
-from webapp.web.broadcast import Interest
+from webapp.web.broadcast import Interest, News
 from webapp.web.event_page import NOT_NOW
 from webapp.web.fields import AFTER, STATUS, Q
 from webapp.web.forms import EMPTY, Form, mistaken
@@ -186,10 +186,8 @@ def _tabs(asked: Asked, tally: Tally) -> list[ShareTab]:
     ]
 
 
-def _frames(
-    asked: Asked, since: int, tally: Callable[[str], Awaitable[Tally]]
-) -> Callable[[list[Counts]], Awaitable[bytes]]:
-    async def frames(_: list[Counts]) -> bytes:
+def _frames(asked: Asked, since: int, tally: Callable[[str], Awaitable[Tally]]) -> Callable[[News], Awaitable[bytes]]:
+    async def frames(_: News) -> bytes:
         try:
             now = await tally(asked.event_id)
         except (Refusal, Unavailable):  # the next change tells the rest

@@ -5,11 +5,11 @@ from typing import Any, Final
 from quart import Response
 
 from webapp.booking.answers import Refusal
-from webapp.booking.state import Counts, Event
+from webapp.booking.state import Event
 from webapp.desk import Unavailable
 from webapp.enquiries import Enquiries
 from webapp.web import links, rendering
-from webapp.web.broadcast import Interest
+from webapp.web.broadcast import Interest, News
 from webapp.web.event_view import EventView, view
 from webapp.web.forms import EMPTY
 from webapp.web.links import event_named
@@ -42,7 +42,7 @@ async def event_stream(event_slug: str) -> Response:
     event = await box_office().event(event_named(event_slug))
     office, reads = box_office(), enquiries()
 
-    async def frames(_: list[Counts]) -> bytes:
+    async def frames(_: News) -> bytes:
         latest = office.published_event(event.counts.event_id) or event
         try:
             values = await _values(reads, latest, office.now())
