@@ -16,6 +16,7 @@ class Announcements:
 
     def __init__(self, events_max: int = 10_000) -> None:
         self.version = 0
+        self.revised = 0  # the version of the last change that may have been of more than an event's counts
         self.closed = False
         self._latest: OrderedDict[str, tuple[int, Counts]] = OrderedDict()  # oldest change first
         self._appeared: dict[str, int] = {}
@@ -26,6 +27,9 @@ class Announcements:
         """Make new counts known and wake whoever waits for them; `appeared` are the events that lists show only now."""
         for counts in changed:
             self.version += 1
+            _, before = self._latest.get(counts.event_id, (0, None))
+            if before is None or (before.revision, before.is_deleted) != (counts.revision, counts.is_deleted):
+                self.revised = self.version
             self._latest[counts.event_id] = (self.version, counts)
             self._latest.move_to_end(counts.event_id)
             if counts.event_id in appeared:

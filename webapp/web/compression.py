@@ -7,6 +7,7 @@ pages leave as they are; and so do streams, which would wait in the compressor, 
 
 import gzip
 import hashlib
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from typing import Final
 
@@ -16,6 +17,7 @@ from werkzeug.http import parse_accept_header
 
 LEVEL: Final = 9
 CLIENTS_KEPT: Final = 64
+NO_MORE: Final[Mapping[str, str]] = {}
 
 
 class Content:
@@ -36,25 +38,26 @@ class Content:
         return gzipped if len(gzipped) < len(self.body) else None
 
 
-def answered(content: Content, content_type: str, *, status: int = 200, whole: bool = False) -> Response:
+def answered(
+    content: Content, content_type: str, *, status: int = 200, whole: bool = False, headers: Mapping[str, str] = NO_MORE
+) -> Response:
     """An answer with the content, compressed for who takes that unless it must be `whole`; empty for who has it.
 
     The two forms have tags of their own, since a cache must not put pieces of them together (RFC 9110, 8.8.3).
+    `headers` are set besides.
     """
     gzipped = None if whole or not takes_gzip(request.headers.get("Accept-Encoding", "")) else content.gzipped
     tag = content.tag if gzipped is None else f"{content.tag}-gzip"
-    is_known = status == 200 and not whole and request.if_none_match.contains_weak(tag)
-    if is_known:
-        answer = Response(b"", 304, content_type=content_type)
-        del answer.content_length  # of a 304 it would be that of what is not sent
-    else:
-        answer = Response(content.body if gzipped is None else gzipped, status, content_type=content_type)
-        if gzipped is not None:
-            answer.content_encoding = "gzip"
+    fields = {"Content-Type": content_type, "Vary": "Accept-Encoding", **headers}
     if status == 200:
-        answer.set_etag(tag)
-    answer.vary.add("Accept-Encoding")
-    return answer
+        fields["ETag"] = f'"{tag}"'
+        if not whole and "If-None-Match" in request.headers and request.if_none_match.contains_weak(tag):
+            answer = Response(b"", 304, fields)
+            del answer.content_length  # of a 304 it would be that of what is not sent
+            return answer
+    if gzipped is not None:
+        fields["Content-Encoding"] = "gzip"
+    return Response(content.body if gzipped is None else gzipped, status, fields)
 
 
 @lru_cache(CLIENTS_KEPT)

@@ -11,6 +11,7 @@ from webapp.storage.store import Audience, ProgrammePage
 from webapp.web import fields, parsing, rendering
 from webapp.web.cursors import cursor, programme_cursor
 from webapp.web.event_view import view
+from webapp.web.kept_pages import beginning, is_plain, kept_from_now_on, kept_page
 from webapp.web.parsing import InvalidInput
 from webapp.web.parts import box_office, enquiries
 
@@ -39,7 +40,13 @@ EVERYTHING: Final = Wanted(None, "")
 @event_list.get("/ui", strict_slashes=False)
 async def events_page() -> Response:
     """What is on: upcoming events, then those without a date, then past ones; or those that were searched for."""
+    if kept := kept_page():
+        return kept
+    made = beginning()
     status, values = await listing_asked_for("guests")
+    if is_plain():
+        events = [Event(event.counts, event.details) for event in values["events"]]
+        return kept_from_now_on(rendering.content("events.html", **values), made, events, is_list=True)
     if values["typed"]:  # not kept for others: few type the same, and it would push out what many look at
         return rendering.page_or_block("events.html", "listed", status=status, **values)
     return rendering.page_or_block("events.html", "listed", personal=False, **values)

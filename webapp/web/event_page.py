@@ -10,9 +10,10 @@ from webapp.web import rendering
 from webapp.web.asking import is_secure
 from webapp.web.booking_limit import count_against_limit
 from webapp.web.cookies import GUEST_COOKIE
-from webapp.web.event_view import view
+from webapp.web.event_view import EventView, view
 from webapp.web.forms import EMPTY, Form, mistaken
 from webapp.web.guest_form import guest_looked_for, guest_typed
+from webapp.web.kept_pages import beginning, is_plain, kept_from_now_on, kept_page
 from webapp.web.limiter import TooManyAttempts
 from webapp.web.links import event_named
 from webapp.web.parsing import InvalidInput
@@ -37,7 +38,15 @@ WHOSE: Final = "Please enter the e-mail address or the name."
 @event_page.get("/ui/events/<event_slug>")
 async def show_event(event_slug: str) -> Response:
     """One event, with what this browser has booked there."""
-    return await _event(event_named(event_slug))
+    is_for_everybody = is_plain() and not request.cookies
+    if is_for_everybody and (kept := kept_page()):
+        return kept
+    event_id = event_named(event_slug)
+    if not is_for_everybody:
+        return await _event(event_id)
+    made = beginning()
+    event = await box_office().event(event_id)
+    return kept_from_now_on(rendering.content("event.html", **_values(view(event, made.now))), made, [event])
 
 
 @event_page.post("/ui/events/<event_slug>/orders")
@@ -101,21 +110,29 @@ async def _event(
     booked = booking_remembered(event_id)
     mine = await own_standing(box_office(), enquiries(), event_id, booked, order_link(booked)) if booked else None
     is_personal = mine is not None or request.method == "POST"
-    values: dict[str, Any] = {
-        "event": event,
-        "mine": mine,
-        "is_second": has_place(mine),
-        "is_fresh": request.method == "GET" and "HX-Request" in request.headers,
-        "booking": booking,
-        "taken": taken,
-        "finding": finding,
-        "found": found,
-    }
+    is_fresh = request.method == "GET" and "HX-Request" in request.headers
+    values = _values(event, mine, booking=booking, taken=taken, finding=finding, found=found, is_fresh=is_fresh)
     if later is not None:
         answer = rendering.page("event.html", status=503 if isinstance(later, Unavailable) else 429, **values)
         answer.headers["Retry-After"] = str(later.retry_after_s)
         return answer
     return rendering.page_or_block("event.html", block, status=status, personal=is_personal, **values)
+
+
+def _values(
+    event: EventView,
+    mine: Standing | None = None,
+    *,
+    booking: Form = EMPTY,
+    taken: Standing | None = None,
+    finding: Form = EMPTY,
+    found: Standing | None = None,
+    is_fresh: bool = False,
+) -> dict[str, Any]:
+    return {
+        "event": event, "mine": mine, "is_second": has_place(mine), "is_fresh": is_fresh, "booking": booking,
+        "taken": taken, "finding": finding, "found": found,
+    }  # fmt: skip
 
 
 def _too_many(attempts: TooManyAttempts) -> str:

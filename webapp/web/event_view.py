@@ -86,10 +86,15 @@ def view(event: Event, now: int) -> EventView:
 
 def next_change(event: Event, now: int) -> int | None:
     """The next moment at which time alone makes another view of the event; both in microseconds since 1970, UTC."""
-    present, details, schedule = view(event, now), event.details, event.details.schedule
+    present = view(event, now)
+    return next((at for at in sorted(moments_after(event, now)) if view(event, at) != present), None)
+
+
+def moments_after(event: Event, now: int) -> set[int]:
+    """The moments to come at which time alone may make another view of the event; all in microseconds since 1970."""
+    details, schedule = event.details, event.details.schedule
     moments = {
         details.opens_at, schedule.booking_ends_at, schedule.promotes_until, details.starts_at, details.ends_at,
         dates.year_ends_at(now, details.time_zone),
     }  # fmt: skip
-    later = sorted(at for at in moments if at is not None and at > now)
-    return next((at for at in later if view(event, at) != present), None)
+    return {at for at in moments if at is not None and at > now}

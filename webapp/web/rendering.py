@@ -30,12 +30,19 @@ def page(template: str, *, status: int = 200, personal: bool = True, **values: o
 
     Browsers may keep such a page, too, if they ask again before showing it.
     """
-    mode = parts().settings.app_env
     if personal:
-        return _response(_rendered(template, mode=mode, **values), status, personal)
-    answer = answered(_rendered_once(template, mode=mode, **values), HTML, status=status)
-    answer.headers["Cache-Control"] = "no-cache"
-    return answer
+        return _response(_rendered(template, mode=parts().settings.app_env, **values), status, personal)
+    return answered(content(template, **values), HTML, status=status, headers={"Cache-Control": "no-cache"})
+
+
+def content(template: str, **values: object) -> Content:
+    """A page that holds nothing personal, rendered once for the same values; where it is kept, `page_of` sends it."""
+    return _rendered_once(template, mode=parts().settings.app_env, **values)
+
+
+def page_of(content: Content) -> Response:
+    """A page that has been rendered, of which htmx may be given a block at the same address."""
+    return answered(content, HTML, headers={"Cache-Control": "no-cache", "Vary": "Accept-Encoding, HX-Request"})
 
 
 def page_or_block(template: str, name: str, *, status: int = 200, personal: bool = True, **values: object) -> Response:
