@@ -110,7 +110,7 @@ async def running(settings: Settings, requests: Log, on_fatal: Callable[[], None
 
 def create_app(parts: Parts, requests: Log) -> Quart:
     """The fronts over the parts, behind the guard."""
-    app = LeanQuart(__name__, static_folder=None)
+    app = LeanQuart(__name__)
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
     app.config["BODY_TIMEOUT"] = BODY_TIMEOUT_S
     app.url_map.merge_slashes = False  # an event's id may hold two slashes in a row

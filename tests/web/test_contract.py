@@ -263,6 +263,8 @@ An address that no id can have leads to no event.
     nobody  GET /status/%20gig
     nobody  GET /status/%00
     nobody  GET /status/%FF
+    nobody  GET /status/a%0Ab
+    nobody  GET /status/%0A
     nobody  GET /status/%ED%A0%80
     nobody  GET /status/%2E%2E
     nobody  GET /status/<255-letters>x

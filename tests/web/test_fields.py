@@ -127,6 +127,7 @@ def test_a_query_parameter_is_its_value_and_no_white_space(field: Field[object],
 
 def test_a_query_that_is_not_utf_8_is_told_so() -> None:
     assert text_complaint(Q, "\ufffd").detail.startswith("The query parameter q was not sent as UTF-8")
+    assert not re.search(Q.schema["pattern"], "\ufffd")  # nor does the description allow it
 
 
 # Texts

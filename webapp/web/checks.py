@@ -34,6 +34,8 @@ _BIDI_CONTROLS: Final = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI",
 
 # What `line` and `paragraphs` let through, for readers who know Unicode's categories by their numbers only.
 LINE_PATTERN: Final = r"^[^\u0000-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]*$"
+# In a query, U+FFFD cannot be told from what was no UTF-8, and is refused like it.
+QUERY_PATTERN: Final = LINE_PATTERN.removesuffix("]*$") + r"\uFFFD]*$"
 PARAGRAPHS_PATTERN: Final = LINE_PATTERN.replace(r"\u0000-\u001F", r"\u0000-\u0009\u000B\u000C\u000E-\u001F")
 
 _OWN_TAG: Final = re.compile(r"([0-9]{1,15})-[0-9]{1,15}-[0-9a-f]{12}-[onc]")

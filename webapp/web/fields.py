@@ -7,7 +7,14 @@ from dataclasses import replace
 from typing import Any, Final, get_args
 
 from webapp.web import checks
-from webapp.web.checks import EMAIL_PATTERN, IF_MATCH_PATTERN, LINE_PATTERN, PARAGRAPHS_PATTERN, RosterStatus
+from webapp.web.checks import (
+    EMAIL_PATTERN,
+    IF_MATCH_PATTERN,
+    LINE_PATTERN,
+    PARAGRAPHS_PATTERN,
+    QUERY_PATTERN,
+    RosterStatus,
+)
 from webapp.web.parsing import TICKETS, USER_ID, Field, number_typed
 
 LIST_MAX: Final = 100
@@ -180,7 +187,7 @@ Q: Final = Field(
     "q",
     "Only orders with this in their id, or in the guest's `userId`, name or e-mail address.",
     "cleo",
-    {"type": "string", "maxLength": 200, "pattern": LINE_PATTERN},
+    {"type": "string", "maxLength": 200, "pattern": QUERY_PATTERN},
     "a text of at most 200 characters in one line",
     lambda value: "" if value is None else checks.line(200)(value),
     str,

@@ -1,11 +1,11 @@
-"""Quart, less what it does for every request and no route here needs. Measured by `make bench`."""
+"""Quart as the routes here need it: less what it does for every request in vain, which `make bench` measures."""
 
 from functools import cached_property
 
 import quart
 from quart.sessions import NullSession, SessionInterface
 from quart.wrappers.base import BaseRequestWebsocket
-from werkzeug.routing import MapAdapter
+from werkzeug.routing import MapAdapter, PathConverter
 
 from webapp.web.connection import Connection
 
@@ -18,6 +18,12 @@ class NoSessions(SessionInterface):
     async def open_session(self, *_: object) -> NullSession:
         """The session that holds nothing."""
         return self._none
+
+
+class WholePath(PathConverter):
+    """What is left of a path, line breaks included, so that every id gets its route's own answer."""
+
+    regex = r"[^/][\s\S]*?"
 
 
 class LeanRequest(quart.Request):
@@ -35,6 +41,10 @@ class LeanQuart(quart.Quart):
     session_interface = NoSessions()  # type: ignore[assignment]  # any interface will do, says the documentation
     request_class = LeanRequest
     asgi_http_class = Connection
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, static_folder=None)
+        self.url_map.converters["path"] = WholePath
 
     def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
         """The routes, as a request is matched with them; None outside of one. Quart would look for subdomains first."""
