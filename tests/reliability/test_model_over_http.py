@@ -21,15 +21,13 @@ SHOWS_OLD_COUNTS = """
 from webapp.box_office import BoxOffice
 from webapp.cli import main
 
-BoxOffice.counts_now = BoxOffice.counts
+BoxOffice.event_now = BoxOffice.published_event
 seen = {}
 
-async def counts(box_office, event_id):
-    if event_id not in seen:
-        seen[event_id] = await box_office.counts_now(event_id)
-    return seen[event_id]
+def published_event(box_office, event_id):
+    return seen.setdefault(event_id, box_office.event_now(event_id))
 
-BoxOffice.counts = counts
+BoxOffice.published_event = published_event
 main(["serve"])
 """
 

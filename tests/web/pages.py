@@ -47,7 +47,7 @@ def app_over(
     gatekeeper = Gatekeeper(
         lambda: CREDENTIALS,
         Secrets.derived_from(bytes(32)),
-        token_exp_s=60,
+        token_exp_s=3_600,
         open_to_all=not settings.authentication,
     )
     archive = cast(Archive, getattr(box_office, "_store", None))  # a test that looks at the routes alone has none

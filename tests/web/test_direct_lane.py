@@ -25,7 +25,7 @@ from webapp.storage.sqlite import SqliteStore
 from webapp.web.direct_lane import DirectLane
 from webapp.web.guard import Guard
 from webapp.web.parts import NAME, Parts
-from webapp.web.protocol import BoundedProtocol
+from webapp.web.protocol import PIPELINE_MAX, BoundedProtocol
 
 NOW: Final = 1_800_000_000_000_000
 OPENS: Final = NOW + 3_600_000_000
@@ -46,8 +46,9 @@ class Line(asyncio.Transport):
         self.is_paused = self.is_over = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if not self.is_over:
-            self.heard += data
+        if self.is_over:
+            raise RuntimeError("unable to perform operation; the handler is closed")  # as uvloop does
+        self.heard += data
 
     def is_closing(self) -> bool:
         return self.is_over
@@ -346,6 +347,21 @@ async def test_a_mistake_of_ours_is_an_answer_and_a_line_in_the_log(
             assert line.heard.startswith(b"HTTP/1.1 500 "), target
             assert "ZeroDivisionError" in caplog.text
             caplog.clear()
+
+
+async def test_who_is_cut_off_while_the_lane_works_is_noted_as_gone(
+    box_office: BoxOffice, caplog: pytest.LogCaptureFixture
+) -> None:
+    await box_office.open_event("gig", tickets=2)
+    front = Front(box_office, has_lane=True)
+    line = front.call("127.0.0.1")
+    sent = raw("POST /book", {"eventId": "gig", "userId": "Bob"}) + raw("GET /health") * (PIPELINE_MAX + 2)
+    cast(BoundedProtocol, line.protocol).data_received(sent)
+    await until(lambda: bool(front.log._waiting))
+    assert (line.is_over, line.heard) == (True, b"")
+    assert front.lines_of_the_log() == [{"method": "POST", "route": "/book", "status": 0}]
+    assert (await box_office.place("gig", "Bob")).status == "booked"
+    assert caplog.text == ""
 
 
 async def test_who_reads_nothing_is_left_to_quart(fronts: tuple[Front, Front]) -> None:

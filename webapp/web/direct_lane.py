@@ -47,8 +47,8 @@ class Exchange(Protocol):
     scheme: str
     content: bytes
 
-    def answer(self, status: int, fields: bytes, body: bytes) -> None:
-        """Send an answer, with the lines of its head that are its own."""
+    def answer(self, status: int, fields: bytes, body: bytes) -> bool:
+        """Send an answer, with the lines of its head that are its own; False where nobody is there any more."""
 
 
 class NotStraight(Exception):
@@ -62,7 +62,7 @@ Outcome = asyncio.Future[Any]
 Told = Callable[[Any], dict[str, Any]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)  # or an address could come into the log
 class Wish:
     """A request that was taken: when, as which route, and what its answer and its line in the log say besides."""
 
@@ -167,8 +167,9 @@ class DirectLane:
     def _answer(self, wish: Wish, status: int, fields: bytes, body: bytes, identity: str = "") -> None:
         identity = identity or self._guard.new_id()
         dress = self._dress[wish.scheme] % identity.encode()
-        wish.exchange.answer(status, fields + dress + wish.limit, body)
-        self._guard.note(identity, wish.exchange.method, wish.route, status, wish.remark or NO_REMARK, wish.started)
+        is_told = wish.exchange.answer(status, fields + dress + wish.limit, body)
+        noted = status if is_told else 0
+        self._guard.note(identity, wish.exchange.method, wish.route, noted, wish.remark or NO_REMARK, wish.started)
 
 
 def lines(fields: Iterable[Field]) -> bytes:

@@ -39,11 +39,11 @@ class Cycle(RequestResponseCycle):
         self.default_headers = protocol.server_state.default_headers
         self.on_response = protocol.on_response_complete
 
-    def answer(self, status: int, fields: bytes, body: bytes) -> None:
-        """Send an answer with these lines of its head, as uvicorn would."""
+    def answer(self, status: int, fields: bytes, body: bytes) -> bool:
+        """Send an answer with these lines of its head, as uvicorn would; False where nobody is there any more."""
         self.response_started = self.response_complete = True
-        if self.disconnected:
-            return
+        if self.disconnected or self.transport.is_closing():  # only the last of many is told that it is lost
+            return False
         closing = b"" if self.keep_alive else b"connection: close\r\n"
         self.transport.write(
             b"".join((STATUS_LINE[status], lines(self.default_headers), fields, closing, b"\r\n", body))
@@ -51,6 +51,7 @@ class Cycle(RequestResponseCycle):
         if not self.keep_alive:
             self.transport.close()
         self.on_response()
+        return True
 
 
 class BoundedProtocol(HttpToolsProtocol):
