@@ -9,7 +9,7 @@ ARGS ?=
 # What is compiled is kept, even where Python is told not to: hundreds of servers start, and five times every test is read.
 unexport PYTHONDONTWRITEBYTECODE
 # Four files of tests at once, since many wait more than they work, and in their order, since the longest have few tests.
-# ARGS='-n 0' runs one after the other.
+# `make test ARGS='-n 0'` runs one after the other, and like all ARGS only the tests.
 SIDE_BY_SIDE := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 define install

@@ -440,6 +440,19 @@ async def test_a_kept_answer_that_is_no_text_is_told_without_it(
     assert str(problem.value) == "the file is damaged, restore a backup: a value of column text is not text"
 
 
+async def test_an_id_that_is_no_text_is_told_as_far_as_it_is_some(
+    store: SqliteStore, database: Path, gig: Unwritten
+) -> None:
+    await store.append([gig.addition()])
+    meddle(database, "UPDATE orders SET user_id = CAST(x'426fff62' AS TEXT) WHERE user_id = 'Bob'")
+    for _ in range(2):
+        assert [entry.guest for entry in await read(store.entries("gig"))] == [
+            None,
+            "Bo\N{REPLACEMENT CHARACTER}b",
+            "Cleo",
+        ]
+
+
 async def test_whoever_gives_up_an_append_takes_nothing_back(store: SqliteStore, gig: Unwritten) -> None:
     appending = asyncio.ensure_future(store.append([gig.addition()]))
     await asyncio.sleep(0)
